@@ -1,0 +1,27 @@
+"""Time as the service keeps it: UTC, whole milliseconds (what BSON can hold)."""
+
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import PlainSerializer, WithJsonSchema
+
+
+def utc_now() -> datetime:
+    """The present moment, UTC, cut to milliseconds."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def rfc3339(moment: datetime) -> str:
+    """`2026-11-22T19:00:00.123Z`"""
+    return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+
+
+Timestamp = Annotated[
+    datetime,
+    PlainSerializer(rfc3339),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "examples": ["2026-11-22T19:00:00.123Z"]}
+    ),
+]
+"""A datetime that is written as RFC 3339, UTC, with milliseconds."""

@@ -1,0 +1,97 @@
+"""The one AsyncMongoClient of the process, and the indexes that the models declare."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import quote
+
+from odmantic.index import ODMBaseIndex
+from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.asynchronous.database import AsyncDatabase
+from pymongo.errors import AutoReconnect, DuplicateKeyError
+from pymongo.uri_parser import parse_uri
+
+from game_api.players.model import Player
+from game_api.sessions.model import Session
+from game_api.settings import Settings
+
+Document = dict[str, Any]
+Database = AsyncDatabase[Document]
+Collection = AsyncCollection[Document]
+Client = AsyncMongoClient[Document]
+
+MODELS = (Player, Session)
+
+DEADLINE = 4.0
+"""Seconds that a request's work on the database may take in all; past it, 503."""
+
+OPTIONS: Mapping[str, Any] = {
+    "appName": "game-api",
+    "connectTimeoutMS": 3000,
+    "maxConnecting": 2,
+    "maxPoolSize": 10,
+    "retryWrites": False,  # DocumentDB has no retryable writes; the stores retry what is safe
+    "serverSelectionTimeoutMS": 3000,
+    "timeoutMS": int(DEADLINE * 1000),
+    "w": "majority",
+}
+"""The driver's defaults here; an option in the connection string goes before them."""
+
+
+def database_uri(settings: Settings) -> str:
+    """The connection string that the settings describe, for a database that is not embedded."""
+    if settings.mongodb_uri is not None:
+        return settings.mongodb_uri.get_secret_value()
+    credentials = ""
+    if settings.documentdb_username and settings.documentdb_password:
+        password = settings.documentdb_password.get_secret_value()
+        credentials = f"{quote(settings.documentdb_username, '')}:{quote(password, '')}@"
+    return (
+        f"mongodb://{credentials}{settings.documentdb_host}:{settings.documentdb_port}/"
+        f"?tls=true&tlsCAFile={quote(str(settings.documentdb_ca_file))}"
+        "&replicaSet=rs0&readPreference=primary"
+    )
+
+
+def connect(uri: str, **options: Any) -> Client:
+    """A client for the database; it connects in the background, at the first use."""
+    given = {name.lower() for name in parse_uri(uri, warn=False)["options"]}
+    defaults = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
+    return AsyncMongoClient(uri, tz_aware=True, **{**defaults, **options})
+
+
+async def create_indexes(database: Database) -> list[str]:
+    """Create the indexes that the models declare; those that exist are left alone.
+
+    Returns their names, as `collection.index`.
+    """
+    created = []
+    for model in MODELS:
+        indexes = [
+            index.get_pymongo_index() if isinstance(index, ODMBaseIndex) else index
+            for index in model.__indexes__()
+        ]
+        names = await database[+model].create_indexes(indexes)
+        created += [f"{+model}.{name}" for name in names]
+    return created
+
+
+async def insert_new(collection: Collection, document: Document) -> bool:
+    """Insert a document, trying once more when the connection breaks before the answer comes.
+
+    Returns False when another document has its `_id` or a unique key of it.
+    """
+    try:
+        await collection.insert_one(document)
+        return True
+    except AutoReconnect:
+        pass
+    except DuplicateKeyError:
+        return False
+    try:
+        await collection.insert_one(document)
+        return True
+    except DuplicateKeyError:
+        # Most likely the first try: it had arrived, only its answer was lost.
+        found = await collection.find_one({"_id": document["_id"]}, {"created_at": 1})
+        return found is not None and found.get("created_at") == document["created_at"]

@@ -1,0 +1,36 @@
+"""What routes are given: `Annotated` aliases for stores, settings and the time."""
+
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from game_api.clock import utc_now
+from game_api.database import Client
+from game_api.players.store import PlayerStore
+from game_api.sessions.store import SessionStore
+
+
+async def players(request: Request) -> PlayerStore:
+    store: PlayerStore = request.state.players
+    return store
+
+
+async def sessions(request: Request) -> SessionStore:
+    store: SessionStore = request.state.sessions
+    return store
+
+
+async def client(request: Request) -> Client:
+    the_client: Client = request.state.client
+    return the_client
+
+
+async def now() -> datetime:
+    return utc_now()
+
+
+Players = Annotated[PlayerStore, Depends(players)]
+Sessions = Annotated[SessionStore, Depends(sessions)]
+DatabaseClient = Annotated[Client, Depends(client)]
+Now = Annotated[datetime, Depends(now)]

@@ -1,0 +1,1 @@
+"""Players: who may take a seat."""

@@ -1,0 +1,1 @@
+"""Sessions: the seats, and who is in them."""

@@ -1,0 +1,182 @@
+"""Claims: what keeps a player from two seats, without transactions and without timers.
+
+A player's document names the session that claims the player (`session_id`) and carries a token of
+whoever set it (`claim`). What holds at any moment, whichever process dies or hangs where:
+
+    a player who has a seat in a live session is claimed by that session.
+
+- To seat a player, a writer first loads the session, then makes the claim its own with a token
+  nobody else knows, then writes the session under the guard of the revision that it loaded.
+- To take a claim away from a session where the player is not seated (its writer has died, or is
+  about to write), the claim's token is changed and then the session's revision is raised: from
+  here on every writer that had the claim loses its guard, loads again, and needs the claim anew.
+  If the session is not there yet, a tombstone in its place makes its insertion fail.
+- A claim is released under its token, so that a late release never harms a newer claim.
+"""
+
+import asyncio
+from collections.abc import Container, Iterable, Mapping
+
+from pymongo import UpdateOne
+from pymongo.errors import DuplicateKeyError
+from uuid_utils import uuid4
+
+from game_api.database import Database, Document
+from game_api.errors import AlreadyInSession, ApiError, DatabaseUnavailable, PlayerNotFound
+from game_api.players.model import Player
+from game_api.sessions.model import LIVE, Session
+
+ATTEMPTS = 8
+
+
+def new_token() -> str:
+    """A word that nobody else has."""
+    return uuid4().hex
+
+
+class Hold:
+    """The claims that one writer holds for one session, through all of its attempts."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        self.token = new_token()
+        self.tokens: dict[str, str] = {}
+        """The token that each player was claimed with."""
+        self.shared: set[str] = set()
+        """Players whose claim another writer for this session had: it may seat them still, so
+        these are not ours to release."""
+
+    def renew(self) -> None:
+        """The session was loaded anew: what was claimed before has to be claimed again."""
+        self.token = new_token()
+
+    def lacks(self, player_ids: Iterable[str]) -> list[str]:
+        """Those of the players who have not been claimed since the session was loaded."""
+        return [p for p in player_ids if self.tokens.get(p) != self.token]
+
+    def unused(self, seated: Container[str]) -> dict[str, str]:
+        """The tokens of claims that have become no seat."""
+        return {
+            player_id: token
+            for player_id, token in self.tokens.items()
+            if player_id not in seated and player_id not in self.shared
+        }
+
+
+class Claims:
+    """The claims of all players."""
+
+    def __init__(self, database: Database) -> None:
+        self._players = database[+Player]
+        self._sessions = database[+Session]
+
+    async def take(self, hold: Hold, player_ids: Iterable[str]) -> dict[str, ApiError]:
+        """Claim players for the hold's session, after it was loaded.
+
+        Returns why a player can't be seated there: unknown, or seated elsewhere.
+        """
+        refused: dict[str, ApiError] = {}
+        moves = {player_id: hold.tokens.get(player_id) for player_id in player_ids}
+        for _ in range(ATTEMPTS):
+            if await self._move(moves, hold.session_id, hold.token) == len(moves):
+                hold.tokens |= dict.fromkeys(moves, hold.token)
+                return refused
+            moves = await self._next_moves(moves.keys(), hold, refused)
+            if not moves:
+                return refused
+        raise DatabaseUnavailable("Too many requests at once want the same players.")
+
+    async def _next_moves(
+        self, player_ids: Iterable[str], hold: Hold, refused: dict[str, ApiError]
+    ) -> dict[str, str | None]:
+        """Why claims were not free: settle what is in the way, and say what to move from."""
+        wanted = list(player_ids)
+        cursor = self._players.find(
+            {"_id": {"$in": wanted}}, {"session_id": 1, "claim": 1}, batch_size=len(wanted)
+        )
+        found = {doc["_id"]: doc for doc in await cursor.to_list()}
+        moves: dict[str, str | None] = {}
+        elsewhere = []
+        for player_id in wanted:
+            claim = found.get(player_id)
+            if claim is None:
+                refused[player_id] = PlayerNotFound(player_id)
+            elif claim["claim"] == hold.token:
+                hold.tokens[player_id] = hold.token
+            elif claim["session_id"] is None:
+                moves[player_id] = None
+            elif claim["session_id"] == hold.session_id:
+                moves[player_id] = claim["claim"]
+                hold.shared.add(player_id)
+            else:
+                elsewhere.append(claim)
+        settled = await asyncio.gather(*map(self._settle, elsewhere))
+        for claim, outcome in zip(elsewhere, settled, strict=True):
+            if isinstance(outcome, ApiError):
+                refused[claim["_id"]] = outcome
+            else:
+                moves[claim["_id"]] = outcome
+        return moves
+
+    async def _move(
+        self, moves: Mapping[str, str | None], session_id: str | None, token: str | None
+    ) -> int:
+        """Compare and set: claims with the token given for each (None: free ones); how many."""
+        result = await self._players.bulk_write(
+            [
+                UpdateOne(
+                    {"_id": player_id} | ({"session_id": None} if old is None else {"claim": old}),
+                    {"$set": {"session_id": session_id, "claim": token}},
+                )
+                for player_id, old in moves.items()
+            ],
+            ordered=False,
+        )
+        return result.matched_count
+
+    async def _settle(self, claim: Document) -> str | AlreadyInSession:
+        """Make sure that a claim can't become a seat any more.
+
+        Returns the token to move it from, or that the player has a seat there. When somebody
+        else was quicker it returns a token that is not the claim's: the move then finds nothing,
+        and the caller looks again.
+        """
+        player_id, session_id, token = claim["_id"], claim["session_id"], claim["claim"]
+        seat = await self._sessions.find_one(
+            {"_id": session_id}, {"status": 1, "version": 1, "members.player_id": 1}
+        )
+        if seat is not None:
+            if "version" not in seat or seat["status"] not in LIVE:
+                return str(token)  # a tombstone, or over for good: nobody is seated there again
+            if any(member["player_id"] == player_id for member in seat["members"]):
+                return AlreadyInSession(session_id, player_id)
+        settler = new_token()
+        if not await self._move({player_id: token}, session_id, settler):
+            return str(token)
+        try:
+            # With the player seated meanwhile, this matches nothing and tries to insert the same
+            # _id; with no such session, what it inserts is the tombstone.
+            await self._sessions.update_one(
+                {"_id": session_id, "members.player_id": {"$ne": player_id}},
+                {"$inc": {"revision": 1}},
+                upsert=True,
+            )
+        except DuplicateKeyError:
+            return str(token)
+        return settler
+
+    async def vacate(self, player: Player) -> None:
+        """Free a claim without a seat. Raises AlreadyInSession when there is a seat."""
+        if player.session_id is None:
+            return
+        outcome = await self._settle(
+            {"_id": player.id, "session_id": player.session_id, "claim": player.claim}
+        )
+        if isinstance(outcome, AlreadyInSession):
+            raise outcome
+        await self._move({player.id: outcome}, None, None)
+
+    async def release(self, tokens: Mapping[str, str]) -> None:
+        """Free these players' claims, where they still have these tokens."""
+        if tokens:
+            await self._move(tokens, None, None)

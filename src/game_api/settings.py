@@ -1,0 +1,98 @@
+"""Settings, read from `GAME_API_*` environment variables."""
+
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+from pymongo.errors import PyMongoError
+from pymongo.uri_parser import parse_uri
+
+PREFIX = "GAME_API_"
+
+
+class SettingsError(Exception):
+    """The settings can't be used; `mistakes` holds one readable line for each reason."""
+
+    def __init__(self, mistakes: list[str]) -> None:
+        self.mistakes = mistakes
+        super().__init__("; ".join(mistakes))
+
+
+class Settings(BaseSettings):
+    """What the service is told by its environment. Each field is `GAME_API_` + its name."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+    )
+
+    environment: Literal["local", "dev", "staging", "prod"] = "local"
+    host: str = Field("127.0.0.1", description="The address to listen on.")
+    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0: any free one.")
+    commit: str = Field("unknown", description="The commit that this build was made of.")
+
+    mongodb_uri: SecretStr | None = Field(None, description="The database, as a mongodb:// URI.")
+    documentdb_host: str | None = Field(None, description="Amazon DocumentDB's endpoint.")
+    documentdb_port: int = Field(27017, ge=1, le=65535)
+    documentdb_username: str | None = None
+    documentdb_password: SecretStr | None = None
+    documentdb_ca_file: Path = Field(
+        Path("/etc/ssl/certs/global-bundle.pem"), description="DocumentDB's CA bundle."
+    )
+    database: str = Field("game", min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_-]+$")
+    data_dir: Path = Field(Path(".data"), description="Where the embedded database keeps files.")
+
+    shutdown_delay: float = Field(
+        0,
+        ge=0,
+        le=300,
+        description="Seconds to go on serving after SIGTERM while /health/ready says 503, for load "
+        "balancers that learn of it only there.",
+    )
+    shutdown_timeout: int = Field(
+        20, ge=1, le=300, description="Seconds that requests in flight get to finish."
+    )
+
+    @property
+    def embedded(self) -> bool:
+        """Whether the process brings its own database."""
+        return self.mongodb_uri is None and self.documentdb_host is None
+
+    @field_validator("mongodb_uri")
+    @classmethod
+    def _readable(cls, uri: SecretStr | None) -> SecretStr | None:
+        if uri is not None:
+            try:
+                # No connection is made; a mongodb+srv:// name is looked up when it is used.
+                if not uri.get_secret_value().startswith("mongodb+srv://"):
+                    parse_uri(uri.get_secret_value())
+            except (PyMongoError, ValueError):
+                # The reason may quote the URI, and with it a password.
+                raise ValueError("is not a MongoDB connection string") from None
+        return uri
+
+    @model_validator(mode="after")
+    def _one_database(self) -> Self:
+        if self.mongodb_uri is not None and self.documentdb_host is not None:
+            raise ValueError(f"set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST, not both")
+        if self.embedded and self.environment != "local":
+            raise ValueError(
+                f"the embedded database is for {PREFIX}ENVIRONMENT=local alone; for "
+                f"{self.environment!r} set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST"
+            )
+        return self
+
+
+def load_settings() -> Settings:
+    """Settings from the environment. Raises SettingsError with every mistake in them."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        raise SettingsError(
+            [
+                ": ".join(
+                    [*(PREFIX + str(name).upper() for name in mistake["loc"]), mistake["msg"]]
+                ).replace("Value error, ", "")
+                for mistake in error.errors(include_input=False, include_url=False)
+            ]
+        ) from None
