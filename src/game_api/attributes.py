@@ -3,15 +3,23 @@
 import json
 from typing import Annotated
 
-from pydantic import AfterValidator, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints
 from pydantic_core import PydanticCustomError
 
 MAX_BYTES = 16 * 1024
 
+
+def _no_int(value: object) -> object:
+    """An integer that is none of 64 bits must not pass as a float, which would round it."""
+    if isinstance(value, int):
+        raise PydanticCustomError("int_64_bits", "an integer must fit 64 bits")
+    return value
+
+
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
 Text = Annotated[str, StringConstraints(strict=True, max_length=2048)]
 Integer = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_int)]
 Value = StrictBool | Integer | Number | Text
 
 
@@ -29,6 +37,7 @@ Attributes = Annotated[
     dict[Key, Value],
     Field(
         max_length=20,
+        json_schema_extra={"additionalProperties": False},
         description="At most 20 values (text, number or boolean), 16 KiB in all.",
         examples=[{"map": "harbour", "ranked": True}],
     ),

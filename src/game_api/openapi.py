@@ -103,7 +103,11 @@ def complete(app: FastAPI) -> Schema:
 
 
 def complete_operation(operation: Schema) -> None:
-    """Declare what any operation may answer with."""
+    """Declare what any operation may answer with, and that null is no value of a parameter."""
+    for parameter in operation.get("parameters", ()):
+        match parameter["schema"]:
+            case {"anyOf": [schema, {"type": "null"}], **rest}:
+                parameter["schema"] = {**rest, **schema}
     responses = operation["responses"]
     common: list[type[ApiError]] = [errors.ValidationFailed, errors.InternalError]
     if "requestBody" in operation:

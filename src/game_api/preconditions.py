@@ -10,13 +10,28 @@ from game_api.errors import ValidationFailed, VersionMismatch
 _ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)')
 """One element of a list of entity tags; an empty one is allowed and means nothing."""
 
+_FORM = {
+    "type": "string",
+    "anyOf": [{"const": "*"}, {"pattern": r'^(W/)?"[!#-~]+"(, (W/)?"[!#-~]+")*$'}],
+    "examples": ['"1"'],
+}
+"""What the OpenAPI document says of both headers; `Tags.parse` is what reads them."""
+
 IfMatchHeader = Annotated[
     str | None,
-    Header(alias="If-Match", description="Change only if the ETag is one of these."),
+    Header(
+        alias="If-Match",
+        description="Change only if the ETag is one of these.",
+        json_schema_extra=_FORM,
+    ),
 ]
 IfNoneMatchHeader = Annotated[
     str | None,
-    Header(alias="If-None-Match", description="Answer 304 if the ETag is one of these."),
+    Header(
+        alias="If-None-Match",
+        description="Answer 304 if the ETag is one of these.",
+        json_schema_extra=_FORM,
+    ),
 ]
 
 

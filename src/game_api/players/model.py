@@ -5,10 +5,11 @@ from typing import Annotated, Self
 
 from odmantic import Field, Index, Model
 from pydantic import Field as Described
-from pydantic import StringConstraints
+from pydantic import StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from game_api.attributes import Attributes, same
+from game_api.integers import Whole
 
 PlayerId = Annotated[
     str,
@@ -32,9 +33,10 @@ Region = Annotated[
     StringConstraints(strict=True, pattern=r"^[a-z0-9-]{2,32}$"),
     Described(examples=["eu-central-1"]),
 ]
-Rating = Annotated[int, Described(strict=True, ge=0, le=100_000, examples=[1000])]
+Rating = Annotated[int, Described(strict=True, ge=0, le=100_000, examples=[1000]), Whole]
 
 
+@with_config(extra="forbid")
 class PlayerChanges(TypedDict, total=False):
     """The fields to change; absent ones stay as they are."""
 

@@ -15,18 +15,23 @@ whoever set it (`claim`). What holds at any moment, whichever process dies or ha
 """
 
 import asyncio
-from collections.abc import Container, Iterable, Mapping
+import itertools
+import random
+from collections.abc import Collection, Container, Iterable, Mapping
 
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 from uuid_utils import uuid4
 
 from game_api.database import Database, Document
-from game_api.errors import AlreadyInSession, ApiError, DatabaseUnavailable, PlayerNotFound
+from game_api.errors import AlreadyInSession, ApiError, PlayerNotFound
 from game_api.players.model import Player
 from game_api.sessions.model import LIVE, Session
 
-ATTEMPTS = 8
+PATIENCE = 0.1
+"""Seconds, about, that the owner of a claim gets to take the seat before the claim is settled.
+Nothing depends on it but speed: it keeps writers that want the same players from undoing each
+other's work for ever."""
 
 
 def new_token() -> str:
@@ -76,52 +81,65 @@ class Claims:
         Returns why a player can't be seated there: unknown, or seated elsewhere.
         """
         refused: dict[str, ApiError] = {}
-        moves = {player_id: hold.tokens.get(player_id) for player_id in player_ids}
-        for _ in range(ATTEMPTS):
-            if await self._move(moves, hold.session_id, hold.token) == len(moves):
-                hold.tokens |= dict.fromkeys(moves, hold.token)
-                return refused
-            moves = await self._next_moves(moves.keys(), hold, refused)
-            if not moves:
-                return refused
-        raise DatabaseUnavailable("Too many requests at once want the same players.")
+        wanted = set(player_ids)
+        moves = {player_id: hold.tokens.get(player_id) for player_id in wanted}
+        seen: dict[str, str] = {}
+        for attempt in itertools.count(1):
+            if await self._move(moves, hold.session_id, hold.token) == len(wanted):
+                hold.tokens |= dict.fromkeys(wanted, hold.token)
+                break
+            moves = {}
+            unsettled = []
+            contested = False
+            for claim in await self._claims_of(wanted, refused):
+                player_id = claim["_id"]
+                if claim["claim"] == hold.token:
+                    hold.tokens[player_id] = hold.token
+                    wanted.discard(player_id)
+                elif claim["session_id"] is None:
+                    moves[player_id] = None
+                elif claim["session_id"] == hold.session_id:
+                    moves[player_id] = claim["claim"]
+                    hold.shared.add(player_id)
+                else:
+                    unsettled.append(claim)
+            for claim in unsettled:
+                player_id = claim["_id"]
+                outcome = await self._settle(claim, patient=seen.get(player_id) != claim["claim"])
+                seen[player_id] = claim["claim"]
+                if isinstance(outcome, ApiError):
+                    refused[player_id] = outcome
+                elif outcome is None:
+                    contested = True
+                else:
+                    moves[player_id] = outcome
+            wanted -= refused.keys()
+            if not wanted:
+                break
+            if contested:
+                await asyncio.sleep(PATIENCE * attempt * random.uniform(0.5, 1.5))
+        return refused
 
-    async def _next_moves(
-        self, player_ids: Iterable[str], hold: Hold, refused: dict[str, ApiError]
-    ) -> dict[str, str | None]:
-        """Why claims were not free: settle what is in the way, and say what to move from."""
-        wanted = list(player_ids)
+    async def _claims_of(
+        self, player_ids: Collection[str], refused: dict[str, ApiError]
+    ) -> list[Document]:
+        """The claims of these players; those who do not exist are refused."""
         cursor = self._players.find(
-            {"_id": {"$in": wanted}}, {"session_id": 1, "claim": 1}, batch_size=len(wanted)
+            {"_id": {"$in": list(player_ids)}},
+            {"session_id": 1, "claim": 1},
+            batch_size=len(player_ids) + 1,
         )
-        found = {doc["_id"]: doc for doc in await cursor.to_list()}
-        moves: dict[str, str | None] = {}
-        elsewhere = []
-        for player_id in wanted:
-            claim = found.get(player_id)
-            if claim is None:
-                refused[player_id] = PlayerNotFound(player_id)
-            elif claim["claim"] == hold.token:
-                hold.tokens[player_id] = hold.token
-            elif claim["session_id"] is None:
-                moves[player_id] = None
-            elif claim["session_id"] == hold.session_id:
-                moves[player_id] = claim["claim"]
-                hold.shared.add(player_id)
-            else:
-                elsewhere.append(claim)
-        settled = await asyncio.gather(*map(self._settle, elsewhere))
-        for claim, outcome in zip(elsewhere, settled, strict=True):
-            if isinstance(outcome, ApiError):
-                refused[claim["_id"]] = outcome
-            else:
-                moves[claim["_id"]] = outcome
-        return moves
+        claims = await cursor.to_list()
+        for player_id in set(player_ids) - {claim["_id"] for claim in claims}:
+            refused[player_id] = PlayerNotFound(player_id)
+        return claims
 
     async def _move(
         self, moves: Mapping[str, str | None], session_id: str | None, token: str | None
     ) -> int:
         """Compare and set: claims with the token given for each (None: free ones); how many."""
+        if not moves:
+            return 0
         result = await self._players.bulk_write(
             [
                 UpdateOne(
@@ -134,25 +152,29 @@ class Claims:
         )
         return result.matched_count
 
-    async def _settle(self, claim: Document) -> str | AlreadyInSession:
+    async def _settle(
+        self, claim: Document, patient: bool = False
+    ) -> str | None | AlreadyInSession:
         """Make sure that a claim can't become a seat any more.
 
-        Returns the token to move it from, or that the player has a seat there. When somebody
-        else was quicker it returns a token that is not the claim's: the move then finds nothing,
-        and the caller looks again.
+        Returns the token to move it from, or that the player has a seat there, or None when the
+        caller has to look again: somebody else was quicker, or (when patient) the claim's owner
+        may be about to take the seat.
         """
-        player_id, session_id, token = claim["_id"], claim["session_id"], claim["claim"]
+        player_id, session_id, token = claim["_id"], claim["session_id"], str(claim["claim"])
         seat = await self._sessions.find_one(
             {"_id": session_id}, {"status": 1, "version": 1, "members.player_id": 1}
         )
         if seat is not None:
             if "version" not in seat or seat["status"] not in LIVE:
-                return str(token)  # a tombstone, or over for good: nobody is seated there again
+                return token  # a tombstone, or over for good: nobody is seated there again
             if any(member["player_id"] == player_id for member in seat["members"]):
                 return AlreadyInSession(session_id, player_id)
+        if patient:
+            return None
         settler = new_token()
         if not await self._move({player_id: token}, session_id, settler):
-            return str(token)
+            return None
         try:
             # With the player seated meanwhile, this matches nothing and tries to insert the same
             # _id; with no such session, what it inserts is the tombstone.
@@ -162,11 +184,14 @@ class Claims:
                 upsert=True,
             )
         except DuplicateKeyError:
-            return str(token)
+            return None
         return settler
 
     async def vacate(self, player: Player) -> None:
-        """Free a claim without a seat. Raises AlreadyInSession when there is a seat."""
+        """Free a claim without a seat, unless somebody else is quicker.
+
+        Raises AlreadyInSession when there is a seat.
+        """
         if player.session_id is None:
             return
         outcome = await self._settle(
@@ -174,9 +199,9 @@ class Claims:
         )
         if isinstance(outcome, AlreadyInSession):
             raise outcome
-        await self._move({player.id: outcome}, None, None)
+        if outcome is not None:
+            await self._move({player.id: outcome}, None, None)
 
     async def release(self, tokens: Mapping[str, str]) -> None:
         """Free these players' claims, where they still have these tokens."""
-        if tokens:
-            await self._move(tokens, None, None)
+        await self._move(tokens, None, None)

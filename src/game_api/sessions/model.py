@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal
 
 from odmantic import Field, Index, Model
 from odmantic.query import desc
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, StringConstraints, with_config
 from pydantic import Field as Described
 from typing_extensions import TypedDict
 
@@ -29,6 +29,7 @@ from game_api.errors import (
     TooManyMembers,
     ValidationFailed,
 )
+from game_api.integers import Whole
 from game_api.players.model import PlayerId, Region
 
 Status = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
@@ -62,7 +63,7 @@ GameMode = Annotated[
     StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$"),
     Described(examples=["duel"]),
 ]
-Seats = Annotated[int, Described(strict=True, ge=1, le=256, examples=[2])]
+Seats = Annotated[int, Described(strict=True, ge=1, le=256, examples=[2]), Whole]
 Team = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=32),
@@ -81,7 +82,7 @@ class Server(BaseModel):
         description="A host name or an IP address.",
         examples=["198.51.100.7"],
     )
-    port: int = Described(strict=True, ge=1, le=65535, examples=[7777])
+    port: Annotated[int, Described(strict=True, ge=1, le=65535, examples=[7777]), Whole]
 
 
 class Member(BaseModel):
@@ -97,6 +98,7 @@ class Member(BaseModel):
     """The player's claim token under which the seat was taken."""
 
 
+@with_config(extra="forbid")
 class SessionChanges(TypedDict, total=False):
     """The fields to change; absent ones stay as they are."""
 
@@ -112,6 +114,7 @@ class SessionChanges(TypedDict, total=False):
     attributes: Attributes
 
 
+@with_config(extra="forbid")
 class MemberChanges(TypedDict, total=False):
     """The fields to change; absent ones stay as they are."""
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Body, Query, Request, Response
 
 from game_api.dependencies import Now, Sessions
 from game_api.errors import (
@@ -97,7 +97,6 @@ def shown(response: Response, session: Session) -> SessionOut:
                 get="getSession",
                 update="updateSession",
                 join="joinSession",
-                joinParty="joinSessionAsParty",
                 leave="leaveSession",
             ),
         },
@@ -281,7 +280,7 @@ async def join_session(
     response: Response,
     sessions: Sessions,
     now: Now,
-    body: Joining = Joining(),
+    body: Annotated[Joining, Body(default_factory=Joining)],
 ) -> SessionOut:
     """Take a seat. The first player of a session becomes its host."""
     rule = provided(condition, lambda session: session.join([player_id], body.team or None, now))

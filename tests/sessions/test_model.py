@@ -1,0 +1,241 @@
+"""The rules of a session, alone."""
+
+from datetime import datetime
+from typing import Any, get_args
+
+import pytest
+
+from game_api.errors import (
+    ApiError,
+    IllegalTransition,
+    MemberNotFound,
+    NotAMember,
+    NotEnoughPlayers,
+    SessionFull,
+    SessionNotJoinable,
+    SessionOver,
+    TooManyMembers,
+    ValidationFailed,
+)
+from game_api.sessions.model import LIVE, TRANSITIONS, Server, Session, SessionChanges, Status
+from tests.build import LATER, NOW, a_session
+
+STATUSES = get_args(Status)
+
+
+def test_a_new_member_sits_behind_the_others() -> None:
+    session = a_session("ada")
+    assert session.join(["bob"], "red", LATER)
+    assert [m.player_id for m in session.members] == ["ada", "bob"]
+    assert session.members[1].team == "red" and session.members[1].joined_at == LATER
+    assert (session.free_slots, session.version, session.updated_at) == (2, 2, LATER)
+
+
+def test_the_first_member_becomes_host() -> None:
+    session = a_session()
+    session.join(["ada"], None, NOW)
+    assert session.host_player_id == "ada"
+
+
+def test_joining_twice_changes_nothing() -> None:
+    session = a_session("ada")
+    assert not session.join(["ada"], "red", LATER)
+    assert session.version == 1 and session.members[0].team is None
+
+
+def test_a_full_session_refuses_a_join() -> None:
+    session = a_session("ada", "bob", max_players=2)
+    with pytest.raises(SessionFull):
+        session.join(["eve"], None, LATER)
+    assert not session.join(["bob"], None, LATER)
+
+
+def test_a_party_is_seated_whole_or_not_at_all() -> None:
+    session = a_session("ada", max_players=3)
+    with pytest.raises(SessionFull):
+        session.join(["bob", "cleo", "dan"], None, LATER)
+    assert session.version == 1 and len(session.members) == 1
+    session.join(["ada", "bob", "cleo"], None, LATER)
+    assert [m.player_id for m in session.members] == ["ada", "bob", "cleo"]
+    assert session.version == 2 and session.members[0].joined_at == NOW
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize("in_progress", [False, True])
+def test_newcomers_join_while_waiting_or_in_progress_when_allowed(
+    status: str, in_progress: bool
+) -> None:
+    session = a_session("ada", status=status, join_in_progress=in_progress)
+    if status == "waiting" or (status == "active" and in_progress):
+        assert session.join(["bob"], None, LATER)
+    else:
+        with pytest.raises(SessionNotJoinable) as refusal:
+            session.join(["bob"], None, LATER)
+        assert refusal.value.extra == {"session_status": status}
+
+
+def test_a_seated_player_may_join_again_while_the_session_lives() -> None:
+    for status in STATUSES:
+        session = a_session("ada", status=status)
+        if status in LIVE:
+            assert not session.join(["ada"], None, LATER)
+        else:
+            with pytest.raises(SessionNotJoinable):
+                session.join(["ada"], None, LATER)
+
+
+def test_when_the_host_leaves_the_longest_seated_member_becomes_host() -> None:
+    session = a_session("ada", "bob", "cleo")
+    session.leave("ada", LATER)
+    assert session.host_player_id == "bob"
+    session.change({"host_player_id": "cleo"}, LATER)
+    session.leave("bob", LATER)
+    assert session.host_player_id == "cleo"
+    session.leave("cleo", LATER)
+    assert session.free_slots == 4 and session.status == "waiting"
+    assert session.model_dump_doc()["host_player_id"] is None
+    session.join(["dan"], None, LATER)
+    assert session.host_player_id == "dan"
+
+
+def test_leaving_without_a_seat_or_after_the_end_changes_nothing() -> None:
+    session = a_session("ada")
+    session.leave("bob", LATER)
+    ended = a_session("ada", status="ended")
+    ended.leave("ada", LATER)
+    assert session.version == ended.version == 1 and len(ended.members) == 1
+
+
+@pytest.mark.parametrize("source", STATUSES)
+@pytest.mark.parametrize("target", STATUSES)
+def test_a_status_changes_only_as_the_status_machine_allows(source: Any, target: Any) -> None:
+    session = a_session("ada", status=source)
+    if source == target:
+        session.change({"status": target}, LATER)
+        assert session.version == 1
+    elif source not in LIVE:
+        with pytest.raises(SessionOver):
+            session.change({"status": target}, LATER)
+    elif target in TRANSITIONS[source]:
+        session.change({"status": target}, LATER)
+        assert session.status == target and session.version == 2
+    else:
+        with pytest.raises(IllegalTransition) as refusal:
+            session.change({"status": target}, LATER)
+        assert refusal.value.extra == {
+            "from": source,
+            "to": target,
+            "allowed": list(TRANSITIONS[source]),
+        }
+
+
+def test_the_status_machine_is_the_documented_one() -> None:
+    assert TRANSITIONS == {
+        "waiting": ("starting", "cancelled"),
+        "starting": ("waiting", "active", "cancelled"),
+        "active": ("ended", "cancelled"),
+        "ended": (),
+        "cancelled": (),
+        "expired": (),
+    }
+
+
+def test_times_are_set_on_the_first_start_and_on_any_end() -> None:
+    session = a_session("ada", status="starting")
+    session.change({"status": "active"}, NOW)
+    assert times(session) == (NOW, None)
+    session.change({"status": "ended"}, LATER)
+    assert times(session) == (NOW, LATER)
+    cancelled = a_session("ada")
+    cancelled.change({"status": "cancelled"}, LATER)
+    assert times(cancelled) == (None, LATER)
+
+
+def times(session: Session) -> tuple[datetime | None, datetime | None]:
+    return session.started_at, session.ended_at
+
+
+def test_starting_needs_min_players() -> None:
+    session = a_session("ada", min_players=2)
+    with pytest.raises(NotEnoughPlayers) as refusal:
+        session.change({"status": "starting"}, LATER)
+    assert refusal.value.extra == {"player_count": 1, "min_players": 2}
+    session.change({"status": "starting", "min_players": 1}, LATER)
+    assert (session.status, session.min_players) == ("starting", 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"name": "x", "status": "ended"}, IllegalTransition),
+        ({"name": "x", "max_players": 1}, TooManyMembers),
+        ({"name": "x", "min_players": 5}, ValidationFailed),
+        ({"name": "x", "min_players": 3, "max_players": 2}, ValidationFailed),
+        ({"name": "x", "host_player_id": "eve"}, NotAMember),
+    ],
+)
+def test_a_refused_change_changes_nothing(changes: SessionChanges, error: type[ApiError]) -> None:
+    session = a_session("ada", "bob")
+    before = session.model_dump_doc()
+    with pytest.raises(error):
+        session.change(changes, LATER)
+    assert session.model_dump_doc() == before
+
+
+def test_an_ended_session_is_immutable_but_for_what_it_is_already() -> None:
+    session = a_session("ada", status="ended")
+    for changes in ({"name": "x"}, {"status": "active"}, {"status": "ended", "name": "x"}):
+        with pytest.raises(SessionOver):
+            session.change(changes, LATER)  # type: ignore[arg-type]
+    session.change({"status": "ended"}, LATER)
+    assert session.version == 1
+
+
+def test_the_same_values_again_are_no_version() -> None:
+    session = a_session("ada", region="eu", attributes={"level": 5})
+    session.change(
+        {"name": "Friday duel", "region": "eu", "attributes": {"level": 5}, "max_players": 4}, LATER
+    )
+    session.change({}, LATER)
+    assert (session.version, session.updated_at) == (1, NOW)
+
+
+@pytest.mark.parametrize("new", [True, 1.0])
+def test_an_attribute_of_another_type_is_another_value(new: Any) -> None:
+    session = a_session(attributes={"level": 1})
+    session.change({"attributes": {"level": new}}, LATER)
+    assert session.version == 2 and type(session.attributes["level"]) is type(new)
+
+
+def test_null_clears_region_and_server() -> None:
+    session = a_session(region="eu")
+    session.change({"server": Server(address="198.51.100.7", port=7777)}, LATER)
+    session.change({"region": None, "server": None}, LATER)
+    assert (session.region, session.server, session.version) == (None, None, 3)
+
+
+def test_members_say_whether_they_are_ready_and_change_teams() -> None:
+    session = a_session("ada", "bob")
+    session.change_member("bob", {"ready": True, "team": "red"}, LATER)
+    assert session.members[1].ready and session.members[1].team == "red"
+    session.change_member("bob", {"ready": True}, LATER)
+    assert session.version == 2
+    with pytest.raises(MemberNotFound):
+        session.change_member("eve", {"ready": True}, LATER)
+    ended = a_session("ada", status="ended")
+    with pytest.raises(SessionOver):
+        ended.change_member("ada", {"ready": True}, LATER)
+
+
+def test_time_never_goes_back_in_a_session() -> None:
+    session = a_session(updated_at=LATER)
+    session.change({"name": "x"}, NOW)
+    assert session.updated_at == LATER
+
+
+def test_max_players_can_shrink_to_those_seated() -> None:
+    session = a_session("ada", "bob")
+    session.change({"max_players": 2}, LATER)
+    assert session.free_slots == 0
+    session.change({"max_players": 5}, LATER)
+    assert session.free_slots == 3
