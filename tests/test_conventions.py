@@ -1,0 +1,185 @@
+"""What holds for every endpoint: problem documents, request ids, methods, bodies, media types."""
+
+import json
+import re
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from game_api.app import Lifetime, create_app
+from game_api.settings import Settings
+from tests.conftest import with_state
+
+Api = httpx2.AsyncClient
+JSON = {"Content-Type": "application/json"}
+
+
+def assert_problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    problem: dict[str, Any] = response.json()
+    assert (problem["status"], problem["code"]) == (status, code)
+    assert problem["type"] == "about:blank" and problem["title"] and problem["detail"]
+    assert problem["request_id"] == response.headers["x-request-id"]
+    return problem
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/nope", "/api/v1", "/api/v1/players/", "/api/v1/players/a/b", "/docs/assets/no"]
+)
+async def test_an_unknown_path_is_404(api: Api, path: str) -> None:
+    for method in ("GET", "POST", "DELETE"):
+        if (method, path) != ("GET", "/docs/assets/no") and path.startswith("/docs"):
+            continue
+        assert_problem(await api.request(method, path), 404, "not_found")
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"),
+    [
+        ("/health", "GET"),
+        ("/health/ready", "GET"),
+        ("/api/v1/players", "GET, POST"),
+        ("/api/v1/players/a", "GET, PUT, DELETE"),
+        ("/api/v1/players/a/session", "GET"),
+        ("/api/v1/sessions", "GET, POST"),
+        ("/api/v1/sessions/a", "GET, PUT"),
+        ("/api/v1/sessions/a/players", "POST"),
+        ("/api/v1/sessions/a/players/b", "PUT, PATCH, DELETE"),
+    ],
+)
+async def test_a_wrong_method_is_405_and_says_which_are_allowed(
+    api: Api, path: str, allowed: str
+) -> None:
+    for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
+        if method not in allowed.split(", "):
+            response = await api.request(method, path)
+            assert_problem(response, 405, "method_not_allowed")
+            assert response.headers["allow"] == allowed
+
+
+@pytest.mark.parametrize("request_id", ["a", "A-b_c.9", "x" * 128])
+async def test_a_valid_request_id_is_echoed(api: Api, request_id: str) -> None:
+    response = await api.get("/health", headers={"X-Request-ID": request_id})
+    assert response.headers["x-request-id"] == request_id
+
+
+@pytest.mark.parametrize("request_id", ["", "a b", "x" * 129, "a\tb", "a,b", "\u00e4", "a/b"])
+async def test_any_other_request_id_is_replaced(api: Api, request_id: str) -> None:
+    response = await api.get("/health", headers={"X-Request-ID": request_id.encode()})  # type: ignore[dict-item]
+    assert re.fullmatch(r"[0-9a-f]{32}", response.headers["x-request-id"])
+
+
+BODIES = [
+    ("POST", "/api/v1/players"),
+    ("PUT", "/api/v1/players/a"),
+    ("POST", "/api/v1/sessions"),
+    ("PUT", "/api/v1/sessions/a"),
+    ("POST", "/api/v1/sessions/a/players"),
+    ("PUT", "/api/v1/sessions/a/players/b"),
+    ("PATCH", "/api/v1/sessions/a/players/b"),
+]
+
+
+@pytest.mark.parametrize(("method", "path"), BODIES)
+async def test_a_body_that_is_not_json_is_422(api: Api, method: str, path: str) -> None:
+    bodies = [
+        b"{",
+        b"nope",
+        b"\xff\xfe",
+        b'{"username": "abc"',
+        b"[" * 60_000,
+        b"1" * 5000,
+        b'{"a":1}x',
+        b"\x00",
+        b"null",
+        b'"\xed\xa0\x80"',
+    ]
+    for body in bodies:
+        response = await api.request(method, path, content=body, headers=JSON)
+        problem = assert_problem(response, 422, "validation_error")
+        assert problem["errors"]
+
+
+@pytest.mark.parametrize(("method", "path"), BODIES)
+async def test_a_body_of_another_media_type_is_415(api: Api, method: str, path: str) -> None:
+    types = ["text/plain", "application/x-www-form-urlencoded", "application/xml", "json", ""]
+    for media_type in types:
+        headers = {"Content-Type": media_type}
+        response = await api.request(method, path, content=b"{}", headers=headers)
+        assert_problem(response, 415, "unsupported_media_type")
+    response = await api.request(method, path, content=b"{}")
+    assert_problem(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/a+json"])
+async def test_json_may_be_named_more_closely(api: Api, media_type: str) -> None:
+    body = json.dumps({"username": "abc"})
+    response = await api.post("/api/v1/players", content=body, headers={"Content-Type": media_type})
+    assert response.status_code == 201
+
+
+@pytest.mark.parametrize(("method", "path"), BODIES)
+async def test_a_body_over_64_kib_is_413_without_being_read(
+    api: Api, method: str, path: str
+) -> None:
+    read = 0
+
+    async def endless() -> AsyncIterator[bytes]:
+        nonlocal read
+        while read < 100 * 1024 * 1024:
+            read += 1024
+            yield b" " * 1024
+
+    response = await api.request(method, path, content=endless(), headers=JSON)
+    assert_problem(response, 413, "body_too_large")
+    assert read <= 80 * 1024
+    response = await api.request(method, path, content=b" " * 65537, headers=JSON)
+    assert_problem(response, 413, "body_too_large")
+
+
+async def test_a_body_of_exactly_64_kib_is_read(api: Api) -> None:
+    body = json.dumps({"username": "abc"}).encode().ljust(65536)
+    response = await api.post("/api/v1/players", content=body, headers=JSON)
+    assert response.status_code == 201
+
+
+async def test_an_unknown_query_parameter_is_422(api: Api) -> None:
+    for method, path in [*BODIES, ("GET", "/health"), ("DELETE", "/api/v1/players/a")]:
+        response = await api.request(method, f"{path}?verbose=1", json={})
+        problem = assert_problem(response, 422, "validation_error")
+        assert problem["errors"][0]["loc"] == ["query", "verbose"]
+
+
+async def test_validation_comes_before_the_database(lifetime: Lifetime) -> None:
+    """With the database unreachable, what is malformed is still 422, at once."""
+    app = create_app(Settings(), "mongodb://127.0.0.1:1/", lifetime)
+    async with app.router.lifespan_context(app) as state:
+        transport = httpx2.ASGITransport(with_state(app, dict(state or {})))
+        async with Api(transport=transport, base_url="http://game-api") as api:
+            for method, path in BODIES:
+                response = await api.request(method, path, json={"unknown": 1})
+                assert_problem(response, 422, "validation_error")
+            response = await api.get("/api/v1/players/a", headers={"If-None-Match": "x"})
+            assert_problem(response, 422, "validation_error")
+            response = await api.get("/api/v1/players?cursor=x")
+            assert_problem(response, 422, "validation_error")
+
+
+async def test_an_unexpected_failure_is_500_without_its_reason(
+    api: Api, database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    # A document that no code of ours writes: the failure is real, not raised for the test.
+    await database.players.insert_one({"_id": "broken", "secret": "hunter2"})
+    for path in ("/api/v1/players/broken", "/api/v1/players"):
+        response = await api.get(path)
+        problem = assert_problem(response, 500, "internal_error")
+        assert "hunter2" not in response.text and "Traceback" not in response.text
+        assert problem["request_id"] in caplog.text
+    body = {"name": "s", "game_mode": "duel", "max_players": 2}
+    session_id = (await api.post("/api/v1/sessions", json=body)).json()["session_id"]
+    await database.sessions.update_one({"_id": session_id}, {"$set": {"members": "broken"}})
+    response = await api.put(f"/api/v1/sessions/{session_id}", json={"name": "x"})
+    assert_problem(response, 500, "internal_error")

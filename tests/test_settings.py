@@ -1,0 +1,74 @@
+"""Settings: what is wrong is said in a readable line, and never with a secret in it."""
+
+import pytest
+
+from game_api.database import connect, database_uri
+from game_api.settings import SettingsError, load_settings
+
+
+def test_nothing_has_to_be_set() -> None:
+    settings = load_settings()
+    assert (settings.host, settings.port, settings.environment) == ("127.0.0.1", 8000, "local")
+    assert settings.embedded
+
+
+@pytest.mark.parametrize(
+    ("environment", "mistake"),
+    [
+        ({"PORT": "x"}, "GAME_API_PORT: Input should be a valid integer"),
+        ({"PORT": "65536"}, "GAME_API_PORT: Input should be less than or equal to 65535"),
+        ({"ENVIRONMENT": "production"}, "GAME_API_ENVIRONMENT: Input should be 'local', 'dev'"),
+        ({"ENVIRONMENT": "prod"}, "the embedded database is for GAME_API_ENVIRONMENT=local alone"),
+        ({"MONGODB_URI": "postgres://x"}, "GAME_API_MONGODB_URI: is not a MongoDB connection"),
+        ({"MONGODB_URI": "mongodb://u:hunter2@h:x/"}, "GAME_API_MONGODB_URI: is not a MongoDB"),
+        (
+            {"MONGODB_URI": "mongodb://h/", "DOCUMENTDB_HOST": "h"},
+            "set GAME_API_MONGODB_URI or GAME_API_DOCUMENTDB_HOST, not both",
+        ),
+        ({"SHUTDOWN_DELAY": "-1"}, "GAME_API_SHUTDOWN_DELAY: Input should be greater than"),
+        ({"DATABASE": "a b"}, "GAME_API_DATABASE: String should match pattern"),
+    ],
+)
+def test_a_mistake_is_one_readable_line(
+    monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], mistake: str
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(f"GAME_API_{name}", value)
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    (line,) = error.value.mistakes
+    assert line.startswith(mistake) and "\n" not in line
+    assert "hunter2" not in line
+
+
+def test_every_mistake_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAME_API_PORT", "x")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_PORT", "0")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert len(error.value.mistakes) == 2
+
+
+def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAME_API_MONGODB_URI", "")
+    assert load_settings().embedded
+
+
+def test_documentdb_is_reached_as_it_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAME_API_ENVIRONMENT", "prod")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_HOST", "db.example")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "us/er")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_PASSWORD", "p@ss:word")
+    settings = load_settings()
+    assert "p@ss" not in repr(settings)
+    assert database_uri(settings) == (
+        "mongodb://us%2Fer:p%40ss%3Aword@db.example:27017/?tls=true"
+        "&tlsCAFile=/etc/ssl/certs/global-bundle.pem&replicaSet=rs0&readPreference=primary"
+    )
+
+
+async def test_options_in_the_connection_string_go_before_the_defaults() -> None:
+    async with connect("mongodb://127.0.0.1:1/?maxPoolSize=3&w=1") as client:
+        assert client.options.pool_options.max_pool_size == 3
+        assert client.options.write_concern.document == {"w": 1}
+        assert client.options.retry_writes is False
