@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
 import sys
@@ -73,7 +74,7 @@ def bind(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
         raise CommandError(
-            f"can't listen on {settings.host}:{settings.port}: {error.strerror or error}; "
+            f"can't listen on {settings.host}:{settings.port}: {os.strerror(error.errno) if error.errno else error}; "
             "set GAME_API_HOST or GAME_API_PORT"
         ) from None
 

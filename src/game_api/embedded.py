@@ -75,10 +75,14 @@ class EmbeddedDatabase:
         if process is not None and process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+                async with asyncio.timeout(STOP_SECONDS):
+                    while process.returncode is None:
+                        # It looks up from waiting for a connection only when one comes.
+                        await self._knock()
+                        await asyncio.sleep(0.02)
             except TimeoutError:
                 process.kill()
-                await process.wait()
+            await process.wait()
         self._release_lock()
 
     async def keep_running(self) -> None:
@@ -164,15 +168,23 @@ class EmbeddedDatabase:
     async def _answers(self, process: asyncio.subprocess.Process) -> None:
         """Wait for the first answer. Raises ChildProcessError when the process has ended."""
         while process.returncode is None:
-            with contextlib.suppress(OSError, PyMongoError):
-                # A look at the port first: the driver would wait half a second between tries.
-                _, writer = await asyncio.open_connection("127.0.0.1", self.port)
-                writer.close()
-                async with connect(self.uri) as client:
-                    await client.admin.command("ping")
-                    return
-            await asyncio.sleep(0.05)
+            # A look at the port first: the driver would wait half a second between its tries.
+            if await self._knock():
+                with contextlib.suppress(PyMongoError):
+                    async with connect(self.uri) as client:
+                        await client.admin.command("ping")
+                        return
+            await asyncio.sleep(0.02)
         raise ChildProcessError
+
+    async def _knock(self) -> bool:
+        """Whether somebody takes a connection at the port."""
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
 
 
 def free_port() -> int:
