@@ -1,9 +1,11 @@
 """Settings: what is wrong is said in a readable line, and never with a secret in it."""
 
+from pathlib import Path
+
 import pytest
 
 from game_api.database import connect, database_uri
-from game_api.settings import SettingsError, load_settings
+from game_api.settings import Settings, SettingsError, load_settings
 
 
 def test_nothing_has_to_be_set() -> None:
@@ -39,6 +41,13 @@ def test_a_mistake_is_one_readable_line(
     (line,) = error.value.mistakes
     assert line.startswith(mistake) and "\n" not in line
     assert "hunter2" not in line
+
+
+def test_every_setting_is_in_the_docs() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
+    for name, field in Settings.model_fields.items():
+        default = "" if field.default is None else f"`{field.default}`"
+        assert f"| `GAME_API_{name.upper()}` | {default} | " in page
 
 
 def test_every_mistake_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

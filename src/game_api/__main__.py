@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import sys
@@ -29,8 +28,8 @@ WELCOME = """\
 game-api {version} listens on {address}
   docs   {address}/docs
   data   {database}
-  try    curl -sS {address}/api/v1/players -H 'Content-Type: application/json' \\
-           -d '{{"username": "ada"}}'
+  try    curl -sS {address}/api/v1/players \\
+           -H 'Content-Type: application/json' -d '{{"username": "ada"}}'
 """
 
 
@@ -73,8 +72,9 @@ def bind(settings: Settings) -> socket.socket:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as error:
+        reason = str(error.strerror).partition(" (while attempting")[0]
         raise CommandError(
-            f"can't listen on {settings.host}:{settings.port}: {os.strerror(error.errno) if error.errno else error}; "
+            f"can't listen on {settings.host}:{settings.port}: {reason}; "
             "set GAME_API_HOST or GAME_API_PORT"
         ) from None
 

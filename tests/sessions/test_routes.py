@@ -292,7 +292,8 @@ async def test_members_change_what_they_say_of_themselves(api: Api) -> None:
     assert (await api.patch(f"{path}/ada", json={"ready": True})).json()["version"] == 2
     assert (await api.patch(f"{path}/ada", json={})).json()["version"] == 2
     assert refusal(await api.patch(f"{path}/bob", json={})) == (404, "not_a_member")
-    for body in ({"ready": None}, {"ready": 1}, {"team": None}, {"team": ""}, {"x": 1}, []):
+    bad: list[Any] = [{"ready": None}, {"ready": 1}, {"team": None}, {"team": ""}, {"x": 1}, []]
+    for body in bad:
         assert refusal(await api.patch(f"{path}/ada", json=body)) == (422, "validation_error")
     await put(api, session, status="cancelled")
     response = await api.patch(f"{path}/ada", json={"ready": False})

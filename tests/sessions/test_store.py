@@ -240,6 +240,10 @@ async def test_a_deletion_and_a_join_at_once_never_leave_a_ghost(
     await assert_consistent(database)
 
 
+async def rename(store: SessionStore, name: str) -> None:
+    await store.change("s", lambda s: s.change({"name": name}, LATER))
+
+
 class Unplugged:
     """The edge of the system: a collection whose answers get lost after (or before) the write."""
 
@@ -292,9 +296,9 @@ async def test_a_lost_answer_is_found_behind_other_writes(
             async def after_others(*arguments: Any, **options: Any) -> Any:
                 if not self.before:
                     self.before = True
-                    for status in ("active", "ended"):
-                        other = SessionStore(database, Claims(database))
-                        await other.change("s", lambda s, t=status: s.change({"status": t}, LATER))
+                    other = SessionStore(database, Claims(database))
+                    await other.change("s", lambda s: s.change({"status": "active"}, LATER))
+                    await other.change("s", lambda s: s.change({"status": "ended"}, LATER))
                 return await real(*arguments, **options)
 
             return after_others
@@ -318,9 +322,7 @@ async def test_an_answer_lost_behind_too_many_writes_is_not_made_up(
 
             async def after_many(*arguments: Any, **options: Any) -> Any:
                 for number in range(WRITES_KEPT + 1):
-                    other = SessionStore(database, Claims(database))
-                    changes: Any = {"name": f"name {number}"}
-                    await other.change("s", lambda s, c=changes: s.change(c, LATER))
+                    await rename(SessionStore(database, Claims(database)), f"name {number}")
                 return await real(*arguments, **options)
 
             return after_many
