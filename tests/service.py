@@ -24,6 +24,7 @@ class Service:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            process_group=0,  # as a shell does: Ctrl-C goes to the whole group
         )
         self.lines: list[str] = []
         self.address = ""

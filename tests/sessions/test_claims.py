@@ -1,11 +1,12 @@
 """Claims: whoever dies or hangs between two writes, a player has one seat and gets the next."""
 
 import asyncio
+from typing import Any
 
 import pytest
 
 from game_api.database import Database
-from game_api.errors import AlreadyInSession, SessionNotFound
+from game_api.errors import AlreadyInSession, InSession, SessionNotFound
 from game_api.players.store import PlayerStore
 from game_api.preconditions import Precondition
 from game_api.sessions.claims import Claims, Hold
@@ -203,6 +204,25 @@ async def test_a_player_with_an_abandoned_claim_can_be_deleted(
     await players.delete("ada", Precondition(None))
     assert not await stopped.write()
     assert await world.players.count_documents({"_id": "ada"}) == 0
+
+
+async def test_a_player_who_is_claimed_while_being_deleted_stays(
+    world: Database, players: PlayerStore, sessions: SessionStore
+) -> None:
+    class Overtaken:
+        """The players, where somebody else is quicker than a deletion."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(world.players, name)
+
+        async def delete_one(self, query: Any) -> Any:
+            await join(sessions, "a", "ada")
+            return await world.players.delete_one(query)
+
+    players._players = Overtaken()  # type: ignore[assignment]
+    with pytest.raises(InSession):
+        await players.delete("ada", Precondition(None))
+    assert (await sessions.get("a")).member("ada") and (await claim(world))[0] == "a"
 
 
 async def test_an_abandoned_claim_shows_no_session(

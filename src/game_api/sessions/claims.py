@@ -6,11 +6,12 @@ whoever set it (`claim`). What holds at any moment, whichever process dies or ha
     a player who has a seat in a live session is claimed by that session.
 
 - To seat a player, a writer first loads the session, then makes the claim its own with a token
-  nobody else knows, then writes the session under the guard of the revision that it loaded.
+  that is new for this load, then writes the session under the guard of the revision it loaded.
 - To take a claim away from a session where the player is not seated (its writer has died, or is
-  about to write), the claim's token is changed and then the session's revision is raised: from
-  here on every writer that had the claim loses its guard, loads again, and needs the claim anew.
-  If the session is not there yet, a tombstone in its place makes its insertion fail.
+  about to write), the session's revision is raised first, and then the claim is moved, if its
+  token is still the same: every writer who loaded before loses the guard, and whoever loads from
+  now on needs a new token, which the move then misses. If the session is not there yet, a
+  tombstone in its place makes its insertion fail.
 - A claim is released under its token, so that a late release never harms a newer claim.
 """
 
@@ -158,8 +159,8 @@ class Claims:
         """Make sure that a claim can't become a seat any more.
 
         Returns the token to move it from, or that the player has a seat there, or None when the
-        caller has to look again: somebody else was quicker, or (when patient) the claim's owner
-        may be about to take the seat.
+        caller has to look again: somebody was quicker, or (when patient) the claim's owner may be
+        about to take the seat.
         """
         player_id, session_id, token = claim["_id"], claim["session_id"], str(claim["claim"])
         seat = await self._sessions.find_one(
@@ -172,9 +173,6 @@ class Claims:
                 return AlreadyInSession(session_id, player_id)
         if patient:
             return None
-        settler = new_token()
-        if not await self._move({player_id: token}, session_id, settler):
-            return None
         try:
             # With the player seated meanwhile, this matches nothing and tries to insert the same
             # _id; with no such session, what it inserts is the tombstone.
@@ -185,7 +183,7 @@ class Claims:
             )
         except DuplicateKeyError:
             return None
-        return settler
+        return token
 
     async def vacate(self, player: Player) -> None:
         """Free a claim without a seat, unless somebody else is quicker.
