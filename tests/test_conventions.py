@@ -1,5 +1,6 @@
 """What holds for every endpoint: problem documents, request ids, methods, bodies, media types."""
 
+import asyncio
 import json
 import re
 from collections.abc import AsyncIterator
@@ -7,8 +8,12 @@ from typing import Any
 
 import httpx2
 import pytest
+from fastapi import APIRouter, FastAPI
 
+from game_api import errors, routing
 from game_api.app import Lifetime, create_app
+from game_api.middleware import RequestContext
+from game_api.routing import ApiRoute
 from game_api.settings import Settings
 from tests.conftest import with_state
 
@@ -166,6 +171,23 @@ async def test_validation_comes_before_the_database(lifetime: Lifetime) -> None:
             assert_problem(response, 422, "validation_error")
             response = await api.get("/api/v1/players?cursor=x")
             assert_problem(response, 422, "validation_error")
+
+
+async def test_a_request_that_waits_for_too_long_is_503(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever it waits for: what the driver's deadline does not cover ends as well."""
+    monkeypatch.setattr(routing, "DEADLINE", 0.1)
+    monkeypatch.setattr(routing, "GRACE", 0.1)
+    router = APIRouter(route_class=ApiRoute)
+
+    @router.get("/")
+    async def wait() -> None:
+        await asyncio.Event().wait()
+
+    app = FastAPI(exception_handlers=errors.HANDLERS)
+    app.add_middleware(RequestContext)
+    app.include_router(router)
+    async with Api(transport=httpx2.ASGITransport(app), base_url="http://game-api") as api:
+        assert_problem(await api.get("/"), 503, "database_unavailable")
 
 
 async def test_an_unexpected_failure_is_500_without_its_reason(

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
@@ -181,6 +182,10 @@ def test_the_database_is_gone_and_comes_back(start_service: Start) -> None:
                 answers.append(other.request(method, target, json=body))
             slowest = max(slowest, time.monotonic() - started)
 
+        def after(pause: float, act: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+            time.sleep(pause)
+            act(*arguments)
+
         requests: list[tuple[str, str, object]] = [
             ("POST", "/api/v1/players", PLAYER),
             ("GET", "/api/v1/players", None),
@@ -190,6 +195,8 @@ def test_the_database_is_gone_and_comes_back(start_service: Start) -> None:
             ("GET", path, None),
         ]
         threads = [threading.Thread(target=ask, args=request) for request in requests]
+        late = ("PUT", path, {"name": "late"})
+        threads += [threading.Thread(target=after, args=(pause, ask, late)) for pause in (2, 3.5)]
         for thread in threads:
             thread.start()
         assert client.get("/health").status_code == 200
@@ -197,7 +204,7 @@ def test_the_database_is_gone_and_comes_back(start_service: Start) -> None:
         assert client.get("/health/detailed").json()["components"]["database"]["status"] == "down"
         for thread in threads:
             thread.join()
-        assert [answer.status_code for answer in answers] == [503] * 6
+        assert [answer.status_code for answer in answers] == [503] * 8
         assert all(a.json()["code"] == "database_unavailable" for a in answers)
         assert all(int(a.headers["retry-after"]) >= 1 for a in answers)
         assert slowest < 5

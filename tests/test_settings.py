@@ -27,6 +27,18 @@ def test_nothing_has_to_be_set() -> None:
             {"MONGODB_URI": "mongodb://h/", "DOCUMENTDB_HOST": "h"},
             "set GAME_API_MONGODB_URI or GAME_API_DOCUMENTDB_HOST, not both",
         ),
+        (
+            {"MONGODB_URI": "mongodb://h/?tls=true&tlsCAFile=/nope.pem"},
+            "GAME_API_MONGODB_URI: /nope.pem: No such file or directory",
+        ),
+        (
+            {"DOCUMENTDB_HOST": "h", "DOCUMENTDB_CA_FILE": "/nope.pem"},
+            "GAME_API_DOCUMENTDB_CA_FILE: no file /nope.pem",
+        ),
+        (
+            {"DOCUMENTDB_HOST": "h", "DOCUMENTDB_CA_FILE": __file__, "DOCUMENTDB_USERNAME": "u"},
+            "set both or neither of GAME_API_DOCUMENTDB_USERNAME and",
+        ),
         ({"SHUTDOWN_DELAY": "-1"}, "GAME_API_SHUTDOWN_DELAY: Input should be greater than"),
         ({"DATABASE": "a b"}, "GAME_API_DATABASE: String should match pattern"),
     ],
@@ -63,7 +75,12 @@ def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPa
     assert load_settings().embedded
 
 
-def test_documentdb_is_reached_as_it_wants_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_documentdb_is_reached_as_it_wants_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    bundle = tmp_path / "bundle.pem"
+    bundle.touch()
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_CA_FILE", str(bundle))
     monkeypatch.setenv("GAME_API_ENVIRONMENT", "prod")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_HOST", "db.example")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "us/er")
@@ -72,7 +89,7 @@ def test_documentdb_is_reached_as_it_wants_it(monkeypatch: pytest.MonkeyPatch) -
     assert "p@ss" not in repr(settings)
     assert database_uri(settings) == (
         "mongodb://us%2Fer:p%40ss%3Aword@db.example:27017/?tls=true"
-        "&tlsCAFile=/etc/ssl/certs/global-bundle.pem&replicaSet=rs0&readPreference=primary"
+        f"&tlsCAFile={bundle}&replicaSet=rs0&readPreference=primary"
     )
 
 

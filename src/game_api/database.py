@@ -8,7 +8,7 @@ from odmantic.index import ODMBaseIndex
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import AutoReconnect, DuplicateKeyError
+from pymongo.errors import AutoReconnect, DuplicateKeyError, WriteConcernError
 from pymongo.uri_parser import parse_uri
 
 from game_api.players.model import Player
@@ -24,6 +24,9 @@ MODELS = (Player, Session)
 
 DEADLINE = 4.0
 """Seconds that a request's work on the database may take in all; past it, 503."""
+
+OUTCOME_UNKNOWN = (AutoReconnect, WriteConcernError)
+"""What a write raises that may have happened all the same."""
 
 OPTIONS: Mapping[str, Any] = {
     "appName": "game-api",
@@ -79,12 +82,13 @@ async def create_indexes(database: Database) -> list[str]:
 async def insert_new(collection: Collection, document: Document) -> bool:
     """Insert a document, trying once more when the connection breaks before the answer comes.
 
-    Returns False when another document has its `_id` or a unique key of it.
+    Returns False when another document has its `_id` or a unique key of it; `birth`, a token that
+    no two documents share, tells the document from others.
     """
     try:
         await collection.insert_one(document)
         return True
-    except AutoReconnect:
+    except OUTCOME_UNKNOWN:
         pass
     except DuplicateKeyError:
         return False
@@ -93,5 +97,5 @@ async def insert_new(collection: Collection, document: Document) -> bool:
         return True
     except DuplicateKeyError:
         # Most likely the first try: it had arrived, only its answer was lost.
-        found = await collection.find_one({"_id": document["_id"]}, {"created_at": 1})
-        return found is not None and found.get("created_at") == document["created_at"]
+        found = await collection.find_one({"_id": document["_id"]}, {"birth": 1})
+        return found is not None and found.get("birth") == document["birth"]

@@ -46,6 +46,10 @@ class EmbeddedDatabase:
         self._lock: IO[str] | None = None
 
     @property
+    def _log(self) -> Path:
+        return self.directory / "database.log"
+
+    @property
     def uri(self) -> str:
         return f"mongodb://127.0.0.1:{self.port}/?directConnection=true"
 
@@ -58,6 +62,7 @@ class EmbeddedDatabase:
             )
         await self._take_lock()
         try:
+            self._log.unlink(missing_ok=True)
             for attempt in range(1, PORT_ATTEMPTS + 1):
                 self.port = free_port()
                 try:
@@ -93,7 +98,7 @@ class EmbeddedDatabase:
             log.error("the embedded database died (exit code %d); starting it again", code)
             try:
                 await self._launch()
-            except EmbeddedDatabaseError as error:
+            except (EmbeddedDatabaseError, OSError) as error:
                 log.error("%s", error)
                 await asyncio.sleep(1)
 
@@ -134,8 +139,7 @@ class EmbeddedDatabase:
 
     async def _launch(self) -> None:
         assert self._lock is not None
-        log_path = self.directory / "database.log"
-        with log_path.open("wb") as output:
+        with self._log.open("ab") as output:
             self.process = await asyncio.create_subprocess_exec(
                 Path(sys.executable).with_name("secantusd-py"),
                 *("--host", "127.0.0.1", "--port", str(self.port)),
@@ -154,13 +158,13 @@ class EmbeddedDatabase:
         except TimeoutError:
             self.process.kill()
             raise EmbeddedDatabaseError(
-                f"the embedded database did not answer in {START_SECONDS:.0f} s; see {log_path}"
+                f"the embedded database did not answer in {START_SECONDS:.0f} s; see {self._log}"
             ) from None
         except ChildProcessError:
-            text = log_path.read_text(errors="replace").strip()
+            text = self._log.read_text(errors="replace").strip()
             reason = text.splitlines()[-1] if text else "no output"
             raise EmbeddedDatabaseError(
-                f"the embedded database could not start: {reason} (all of it in {log_path})"
+                f"the embedded database could not start: {reason} (all of it in {self._log})"
             ) from None
         except BaseException:
             self.process.kill()

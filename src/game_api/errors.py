@@ -19,7 +19,13 @@ from http import HTTPStatus
 from typing import Any, ClassVar
 
 from fastapi.exceptions import RequestValidationError
-from pymongo.errors import AutoReconnect, ConnectionFailure, OperationFailure, PyMongoError
+from pymongo.errors import (
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -27,6 +33,18 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
 PROBLEM_JSON = "application/problem+json"
+UNAVAILABLE = {
+    18,  # AuthenticationFailed: the password was rotated
+    50,  # MaxTimeMSExpired
+    91,  # ShutdownInProgress
+    189,  # PrimarySteppedDown
+    262,  # ExceededTimeLimit
+    10107,  # NotWritablePrimary
+    11600,  # InterruptedAtShutdown
+    11602,  # InterruptedDueToReplStateChange
+}
+"""Codes of a database that is there, but can't do what is asked at the moment."""
+
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
 
 
@@ -309,10 +327,11 @@ def problem(request: Request, error: ApiError) -> Response:
 
 def database_unavailable(error: PyMongoError) -> bool:
     """Whether the database could not be reached, or not in time, or not as its primary."""
-    if isinstance(error, OperationFailure):
-        # 18 AuthenticationFailed: a rotated password; 50 MaxTimeMSExpired, 262 ExceededTimeLimit
-        return error.timeout or error.code in (18, 50, 262)
-    return error.timeout or isinstance(error, ConnectionFailure | AutoReconnect)
+    if isinstance(error, BulkWriteError):
+        return bool(error.details and error.details.get("writeConcernErrors"))
+    if isinstance(error, OperationFailure) and error.code in UNAVAILABLE:
+        return True
+    return error.timeout or isinstance(error, ConnectionFailure | WriteConcernError)
 
 
 def translated(error: Exception) -> ApiError:

@@ -1,5 +1,6 @@
 """What every route checks before FastAPI reads the request, and the deadline it works under."""
 
+import asyncio
 import re
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -10,9 +11,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from game_api.database import DEADLINE
-from game_api.errors import BodyTooLarge, UnsupportedMediaType, ValidationFailed
+from game_api.errors import (
+    BodyTooLarge,
+    DatabaseUnavailable,
+    UnsupportedMediaType,
+    ValidationFailed,
+)
 
 MAX_BODY_BYTES = 64 * 1024
+GRACE = 0.5
+"""Seconds past the database's deadline until a request is given up."""
 
 JSON_MEDIA_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
@@ -47,8 +55,14 @@ class ApiRoute(APIRoute):
             check_query(request)
             if self.body_field is not None:
                 request = await with_checked_body(request)
-            with pymongo.timeout(DEADLINE):
-                return await handler(request)
+            try:
+                # The driver's deadline comes first. The other one is for what it does not cover:
+                # waiting in a session's queue behind a slow round, looking up a name.
+                async with asyncio.timeout(DEADLINE + GRACE):
+                    with pymongo.timeout(DEADLINE):
+                        return await handler(request)
+            except TimeoutError:
+                raise DatabaseUnavailable() from None
 
         return checked
 

@@ -66,6 +66,8 @@ class Settings(BaseSettings):
                 # No connection is made; a mongodb+srv:// name is looked up when it is used.
                 if not uri.get_secret_value().startswith("mongodb+srv://"):
                     parse_uri(uri.get_secret_value())
+            except OSError as error:
+                raise ValueError(f"{error.filename}: {error.strerror}") from None
             except (PyMongoError, ValueError):
                 # The reason may quote the URI, and with it a password.
                 raise ValueError("is not a MongoDB connection string") from None
@@ -79,6 +81,13 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"the embedded database is for {PREFIX}ENVIRONMENT=local alone; for "
                 f"{self.environment!r} set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST"
+            )
+        if self.documentdb_host is not None and not self.documentdb_ca_file.is_file():
+            raise ValueError(f"{PREFIX}DOCUMENTDB_CA_FILE: no file {self.documentdb_ca_file}")
+        if (self.documentdb_username is None) != (self.documentdb_password is None):
+            raise ValueError(
+                f"set both or neither of {PREFIX}DOCUMENTDB_USERNAME and "
+                f"{PREFIX}DOCUMENTDB_PASSWORD"
             )
         return self
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from game_api.database import Database
-from game_api.errors import AlreadyInSession, InSession, SessionNotFound
+from game_api.errors import AlreadyInSession, InSession, PlayerNotFound, SessionNotFound
 from game_api.players.store import PlayerStore
 from game_api.preconditions import Precondition
 from game_api.sessions.claims import Claims, Hold
@@ -158,6 +158,24 @@ async def test_joining_and_leaving_in_one_round_leaves_no_claim(
     )
     assert await claim(world) == (None, None)
     assert (await claim(world, "bob"))[0] == "a"
+
+
+async def test_nobody_is_a_guest_for_less_than_a_round(
+    world: Database, sessions: SessionStore
+) -> None:
+    """Who joins and leaves within one round still has to exist, and to be free."""
+    await join(sessions, "b", "ada")
+    answers = await asyncio.gather(
+        join(sessions, "a", "ada"),
+        sessions.change("a", lambda s: s.leave("ada", LATER)),
+        join(sessions, "a", "ghost"),
+        sessions.change("a", lambda s: s.leave("ghost", LATER)),
+        join(sessions, "a", "bob"),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[0], AlreadyInSession) and isinstance(answers[2], PlayerNotFound)
+    session = await sessions.get("a")
+    assert session.version == 2 and session.host_player_id == "bob"
 
 
 async def test_leaving_and_joining_in_one_round_keeps_the_claim(

@@ -1,7 +1,7 @@
 """Group commit: many rules, few writes, and no answer that is not true."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from game_api.errors import (
     AlreadyInSession,
     ApiError,
     DatabaseUnavailable,
+    PlayerExists,
     PlayerNotFound,
     SessionFull,
     SessionNotFound,
@@ -280,56 +281,51 @@ async def test_a_lost_answer_is_found_again(
     await assert_consistent(database)
 
 
+class Overtaken(Unplugged):
+    """Somebody else's work is done between the lost answer and the next look."""
+
+    def __init__(self, collection: Any, method: str, work: Callable[[], Awaitable[Any]]) -> None:
+        super().__init__(collection, method, before=False)
+        self.work: Callable[[], Awaitable[Any]] | None = work
+
+    async def find_one(self, *arguments: Any, **options: Any) -> Any:
+        if not self.left and self.work:
+            work, self.work = self.work, None
+            await work()
+        return await self.collection.find_one(*arguments, **options)
+
+
 async def test_a_lost_answer_is_found_behind_other_writes(
-    uri: str, database: Database, sessions: SessionStore
+    database: Database, sessions: SessionStore
 ) -> None:
     """Another process writes between our write and our look: a repeat would be refused."""
     await database.players.insert_one(a_player("ada").model_dump_doc())
     await sessions.create(a_session("ada"))
+    other = SessionStore(database, Claims(database))
 
-    class Overtaken(Unplugged):
-        def __getattr__(self, name: str) -> Any:
-            real = super().__getattr__(name)
-            if name != "find_one" or self.left:
-                return real
+    async def play() -> None:
+        await other.change("s", lambda s: s.change({"status": "active"}, LATER))
+        await other.change("s", lambda s: s.change({"status": "ended"}, LATER))
 
-            async def after_others(*arguments: Any, **options: Any) -> Any:
-                if not self.before:
-                    self.before = True
-                    other = SessionStore(database, Claims(database))
-                    await other.change("s", lambda s: s.change({"status": "active"}, LATER))
-                    await other.change("s", lambda s: s.change({"status": "ended"}, LATER))
-                return await real(*arguments, **options)
-
-            return after_others
-
-    sessions._sessions = Overtaken(database.sessions, "replace_one", False)  # type: ignore
+    sessions._sessions = Overtaken(database.sessions, "replace_one", play)  # type: ignore
     after, _ = await sessions.change("s", lambda s: s.change({"status": "starting"}, LATER))
     assert (after.status, after.version) == ("starting", 2)
-    assert (await sessions.get("s")).status == "ended"
+    assert (await other.get("s")).status == "ended"
 
 
 async def test_an_answer_lost_behind_too_many_writes_is_not_made_up(
     database: Database, sessions: SessionStore
 ) -> None:
     await sessions.create(a_session())
+    other = SessionStore(database, Claims(database))
 
-    class Buried(Unplugged):
-        def __getattr__(self, name: str) -> Any:
-            real = super().__getattr__(name)
-            if name != "find_one" or self.left:
-                return real
+    async def bury() -> None:
+        for number in range(WRITES_KEPT + 1):
+            await rename(other, f"name {number}")
 
-            async def after_many(*arguments: Any, **options: Any) -> Any:
-                for number in range(WRITES_KEPT + 1):
-                    await rename(SessionStore(database, Claims(database)), f"name {number}")
-                return await real(*arguments, **options)
-
-            return after_many
-
-    sessions._sessions = Buried(database.sessions, "replace_one", False)  # type: ignore
+    sessions._sessions = Overtaken(database.sessions, "replace_one", bury)  # type: ignore
     with pytest.raises(DatabaseUnavailable):
-        await sessions.change("s", lambda s: s.change({"name": "mine"}, LATER))
+        await rename(sessions, "mine")
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -357,6 +353,55 @@ async def test_a_player_change_whose_answer_was_lost_is_made_once(
     players._players = Unplugged(database.players, "delete_one", before)  # type: ignore
     await players.delete("ada", Precondition(None))
     assert await database.players.count_documents({}) == 0
+
+
+async def test_a_player_change_lost_behind_another_is_not_made_up(
+    database: Database, players: PlayerStore, claims: Claims
+) -> None:
+    """Neither told as refused, though it was made, nor made twice."""
+    await players.create(a_player("ada"))
+    other = PlayerStore(database, claims)
+    nothing = Precondition(None)
+    players._players = Overtaken(  # type: ignore[assignment]
+        database.players,
+        "update_one",
+        lambda: other.update("ada", {"display_name": "B"}, nothing, LATER),
+    )
+    condition = Precondition(Tags.parse("If-Match", '"1"'))
+    with pytest.raises(DatabaseUnavailable):
+        await players.update("ada", {"rating": 7}, condition, LATER)
+    player = await other.get("ada")
+    assert (player.rating, player.display_name, player.version) == (7, "B", 3)
+
+
+async def test_a_deletion_whose_answer_was_lost_spares_the_next_of_that_name(
+    database: Database, players: PlayerStore, claims: Claims
+) -> None:
+    await players.create(a_player("ada"))
+    other = PlayerStore(database, claims)
+    players._players = Overtaken(  # type: ignore[assignment]
+        database.players, "delete_one", lambda: other.create(a_player("ada"))
+    )
+    await players.delete("ada", Precondition(None))
+    assert (await other.get("ada")).version == 1
+
+
+async def test_a_creation_is_not_taken_for_a_strangers_of_the_same_moment(
+    database: Database, players: PlayerStore, claims: Claims
+) -> None:
+    stranger = PlayerStore(database, claims)
+
+    class Late(Unplugged):
+        async def insert_one(self, document: Any) -> Any:
+            if self.left:
+                self.left = 0
+                await stranger.create(a_player("ada"))
+                raise AutoReconnect("connection reset by peer")
+            return await self.collection.insert_one(document)
+
+    players._players = Late(database.players, "", before=True)  # type: ignore[assignment]
+    with pytest.raises(PlayerExists):
+        await players.create(a_player("ada"))
 
 
 async def test_concurrent_player_changes_are_all_kept(

@@ -9,6 +9,7 @@ from pydantic import StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from game_api.attributes import Attributes, same
+from game_api.ids import new_token
 from game_api.integers import Whole
 
 PlayerId = Annotated[
@@ -56,6 +57,8 @@ class Player(Model):
     }
 
     id: str = Field(primary_field=True)
+    birth: str = Field(default_factory=new_token)
+    """Tells this document from any other that ever has the same id."""
     username: str
     username_key: str
     """The username in lower case: what has to be unique."""

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from pymongo.errors import AutoReconnect, DuplicateKeyError
+from pymongo.errors import DuplicateKeyError
 
-from game_api.database import Database, Document, insert_new
+from game_api.database import OUTCOME_UNKNOWN, Database, Document, insert_new
 from game_api.errors import (
     AlreadyInSession,
+    DatabaseUnavailable,
     InSession,
     PlayerExists,
     PlayerNotFound,
@@ -58,33 +59,46 @@ class PlayerStore:
         self, player_id: str, changes: PlayerChanges, precondition: Precondition, now: datetime
     ) -> Player:
         """Change a player. Raises PlayerNotFound, VersionMismatch or UsernameTaken."""
-        unanswered: Player | None = None
         while True:
             player = await self.get(player_id)
-            if unanswered and public(player) == public(unanswered):
-                return player  # it was written; only the answer was lost
             precondition.check(player.version)
             changed = player.with_changes(changes, now)
             if changed is player:
                 return player
             try:
-                result = await self._players.update_one(
-                    {"_id": player_id, "version": player.version},
-                    {"$set": public(changed)},
-                )
+                if await self._write(player, changed):
+                    return changed
             except DuplicateKeyError:
                 raise UsernameTaken() from None
-            except AutoReconnect:
+
+    async def _write(self, player: Player, changed: Player) -> bool:
+        """Write a change unless another came first; tried once more when the answer is lost.
+
+        Raises DatabaseUnavailable when it can't be told whether it was written.
+        """
+        guard = {"_id": player.id, "birth": player.birth, "version": player.version}
+        unanswered = False
+        for _ in range(2):
+            try:
+                result = await self._players.update_one(guard, {"$set": public(changed)})
+                if result.matched_count:
+                    return True
+            except OUTCOME_UNKNOWN:
                 if unanswered:
                     raise
-                unanswered = changed
-                continue
-            if result.matched_count:
-                return changed
+                unanswered = True
+            if not unanswered:
+                return False
+            found = await self._players.find_one({"_id": player.id, "birth": player.birth})
+            if found is not None and public(Player.model_validate_doc(found)) == public(changed):
+                return True
+            if found is None or found["version"] != player.version:
+                break
+        raise DatabaseUnavailable()
 
     async def delete(self, player_id: str, precondition: Precondition) -> None:
         """Remove a player who has no seat. Raises PlayerNotFound, VersionMismatch, InSession."""
-        unanswered = False
+        unanswered: Player | None = None
         while True:
             try:
                 player = await self.get(player_id)
@@ -92,20 +106,29 @@ class PlayerStore:
                 if unanswered:
                     return  # it was removed; only the answer was lost
                 raise
+            if unanswered and unanswered.birth != player.birth:
+                return  # likewise, and there is another by this name already
             precondition.check(player.version)
             try:
                 await self._claims.vacate(player)
             except AlreadyInSession as seat:
+                if unanswered:  # the first try may arrive yet, once the seat is free
+                    raise DatabaseUnavailable() from None
                 raise InSession(seat.extra["session_id"]) from None
             try:
                 # A claim that was taken since then keeps the player.
                 result = await self._players.delete_one(
-                    {"_id": player_id, "session_id": None, "version": player.version}
+                    {
+                        "_id": player_id,
+                        "birth": player.birth,
+                        "version": player.version,
+                        "session_id": None,
+                    }
                 )
-            except AutoReconnect:
+            except OUTCOME_UNKNOWN:
                 if unanswered:
                     raise
-                unanswered = True
+                unanswered = player
                 continue
             if result.deleted_count:
                 return

@@ -22,10 +22,10 @@ from collections.abc import Collection, Container, Iterable, Mapping
 
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
-from uuid_utils import uuid4
 
 from game_api.database import Database, Document
 from game_api.errors import AlreadyInSession, ApiError, PlayerNotFound
+from game_api.ids import new_token
 from game_api.players.model import Player
 from game_api.sessions.model import LIVE, Session
 
@@ -33,11 +33,6 @@ PATIENCE = 0.1
 """Seconds, about, that the owner of a claim gets to take the seat before the claim is settled.
 Nothing depends on it but speed: it keeps writers that want the same players from undoing each
 other's work for ever."""
-
-
-def new_token() -> str:
-    """A word that nobody else has."""
-    return uuid4().hex
 
 
 class Hold:

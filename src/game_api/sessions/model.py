@@ -29,6 +29,7 @@ from game_api.errors import (
     TooManyMembers,
     ValidationFailed,
 )
+from game_api.ids import new_token
 from game_api.integers import Whole
 from game_api.players.model import PlayerId, Region
 
@@ -141,6 +142,8 @@ class Session(Model):
     }
 
     id: str = Field(primary_field=True)
+    birth: str = Field(default_factory=new_token)
+    """Tells this document from any other that ever has the same id."""
     name: str
     game_mode: str
     region: str | None = None

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import pymongo
-from pymongo.errors import AutoReconnect, PyMongoError
+from pymongo.errors import PyMongoError
 
-from game_api.database import DEADLINE, Database, Document, insert_new
+from game_api.database import DEADLINE, OUTCOME_UNKNOWN, Database, Document, insert_new
 from game_api.errors import ApiError, DatabaseUnavailable, SessionNotFound
 from game_api.ids import new_id
 from game_api.players.model import Player
@@ -27,6 +27,8 @@ ROUND = 1000
 """Changes that one round takes at most."""
 WRITES_KEPT = 16
 """How many write tokens a session remembers."""
+RELEASE_SECONDS = 0.5
+"""How long an answer that is certain already may wait for claims to be released."""
 LONGEST_PAUSE = 0.05
 """Seconds between two attempts of a round, at most."""
 
@@ -50,25 +52,29 @@ class Plan:
     """The session after every accepted rule; `loaded` itself when nothing changed."""
     answers: list[tuple[Session, Any] | Exception]
     """For each rule the session as it left it and what it returned, or why it was refused."""
+    newcomers: set[str]
+    """Who is seated by any of the rules and was not when the session was loaded."""
 
     @classmethod
     def of(
         cls, loaded: Session, rules: Sequence[Rule[Any]], refused: Mapping[str, ApiError]
     ) -> "Plan":
         """Apply the rules in order. A rule that would seat a refused player is refused."""
-        plan = cls(loaded, loaded, [])
+        plan = cls(loaded, loaded, [], set())
+        seated = {member.player_id for member in loaded.members}
         for rule in rules:
             # Each rule works on a copy, so that a refused one leaves nothing behind.
             draft = plan.session.model_copy()
             try:
                 result = rule(draft)
-                for player_id in newcomers(plan.session, draft) if refused else ():
-                    if player_id in refused:
-                        raise refused[player_id]
+                newcomers = {member.player_id for member in draft.members} - seated
+                for player_id in newcomers & refused.keys():
+                    raise refused[player_id]
             except Exception as error:
                 plan.answers.append(error)
             else:
                 plan.answers.append((draft, result))
+                plan.newcomers |= newcomers
                 if draft.version != plan.session.version:
                     plan.session = draft
         return plan
@@ -114,12 +120,6 @@ def readings(text: str) -> list[str | int | float | bool]:
         elif float(text) not in (float("inf"), float("-inf")):
             values.append(float(text))
     return values
-
-
-def newcomers(before: Session, after: Session) -> list[str]:
-    """The players who are seated after, but were not before."""
-    seated = {member.player_id for member in before.members}
-    return [m.player_id for m in after.members if m.player_id not in seated]
 
 
 class SessionStore:
@@ -241,7 +241,7 @@ class SessionStore:
                     try:
                         if not await self._write(plan, hold):
                             continue
-                    except AutoReconnect:
+                    except OUTCOME_UNKNOWN:
                         if unanswered:
                             raise
                         unanswered.append((hold.token, plan))
@@ -255,7 +255,7 @@ class SessionStore:
         refused: dict[str, ApiError] = {}
         while True:
             plan = Plan.of(loaded, rules, refused)
-            lacking = hold.lacks(newcomers(loaded, plan.session))
+            lacking = hold.lacks(plan.newcomers)
             if not lacking:
                 return plan
             refused |= await self._claims.take(hold, lacking)
@@ -285,7 +285,8 @@ class SessionStore:
                 if member.player_id not in seated and member.claim is not None:
                     tokens[member.player_id] = member.claim
         try:
-            await self._claims.release(tokens)
+            with pymongo.timeout(RELEASE_SECONDS):
+                await self._claims.release(tokens)
         except PyMongoError:
             pass  # the change is made; a claim without a seat stands in nobody's way
 
