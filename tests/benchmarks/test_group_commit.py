@@ -56,7 +56,7 @@ async def test_group_commit_against_a_write_for_each_join(
                     raise SessionFull()
                 hold = Hold("single")
                 assert not await claims.take(hold, [player])
-                if await sessions._write(plan, hold):
+                if await sessions._write(plan, hold, {}):
                     return plan
                 await claims.release(hold.unused(()))
 

@@ -50,7 +50,7 @@ class Stopped:
         assert not await self.claims.take(self.hold, players)
 
     async def write(self) -> bool:
-        return await self.store._write(self.plan, self.hold)
+        return await self.store._write(self.plan, self.hold, {})
 
 
 @pytest.fixture
@@ -115,7 +115,7 @@ async def test_a_process_that_dies_between_leaving_and_release_blocks_nobody(
     await join(sessions, "a", "ada")
     loaded = await sessions.get("a")
     plan = Plan.of(loaded, [lambda s: s.leave("ada", LATER)], {})
-    assert await sessions._write(plan, Hold("a"))  # and never the release
+    assert await sessions._write(plan, Hold("a"), {})  # and never the release
     assert (await claim(world))[0] == "a"
     assert (await join(sessions, "b", "ada")).member("ada")
 

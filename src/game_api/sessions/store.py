@@ -2,7 +2,6 @@
 
 import asyncio
 import contextvars
-import itertools
 import random
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +28,8 @@ WRITES_KEPT = 16
 """How many write tokens a session remembers."""
 RELEASE_SECONDS = 0.5
 """How long an answer that is certain already may wait for claims to be released."""
-LONGEST_PAUSE = 0.05
-"""Seconds between two attempts of a round, at most."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05
+"""Seconds between two attempts of a round, at most: doubled from the one up to the other."""
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
@@ -228,27 +227,20 @@ class SessionStore:
     ) -> Sequence[tuple[Session, Any] | Exception]:
         """Load, apply, claim, write; again when another process wrote in between."""
         hold = Hold(session_id)
-        unanswered: list[tuple[str, Plan]] = []
-        for attempt in itertools.count():
-            if attempt:
-                await asyncio.sleep(random.uniform(0, min(LONGEST_PAUSE, 0.001 * 2**attempt)))
-                hold.renew()
+        unanswered: dict[str, Plan] = {}
+        pause = FIRST_PAUSE
+        while True:
             loaded = await self.get(session_id)
             plan = written(loaded, unanswered)
             if plan is None:
                 plan = await self._plan(loaded, rules, hold)
-                if plan.session is not loaded:
-                    try:
-                        if not await self._write(plan, hold):
-                            continue
-                    except OUTCOME_UNKNOWN:
-                        if unanswered:
-                            raise
-                        unanswered.append((hold.token, plan))
-                        continue
+                if not await self._write(plan, hold, unanswered):
+                    await asyncio.sleep(random.uniform(0, pause))
+                    pause = min(2 * pause, LONGEST_PAUSE)
+                    hold.renew()
+                    continue
             await self._release(plan, hold)
             return plan.answers
-        raise AssertionError("the deadline ends the attempts")
 
     async def _plan(self, loaded: Session, rules: Sequence[Rule[Any]], hold: Hold) -> Plan:
         """Apply the rules and claim whom they seat; without the refused ones until all fits."""
@@ -260,9 +252,14 @@ class SessionStore:
                 return plan
             refused |= await self._claims.take(hold, lacking)
 
-    async def _write(self, plan: Plan, hold: Hold) -> bool:
-        """Write the plan's session if nobody else wrote since it was loaded."""
+    async def _write(self, plan: Plan, hold: Hold, unanswered: dict[str, Plan]) -> bool:
+        """Write what the plan changed if nobody else wrote since its session was loaded.
+
+        A plan whose answer is lost goes to `unanswered`, by its token; the second one raises.
+        """
         loaded, session = plan.loaded, plan.session.model_copy()
+        if plan.session is loaded:
+            return True
         claims = {m.player_id: m.claim for m in loaded.members}
         session.members = tuple(
             m.model_copy(update={"claim": claims.get(m.player_id, hold.token)})
@@ -271,9 +268,15 @@ class SessionStore:
         session.revision = loaded.revision + 1
         session.writes = (*loaded.writes, hold.token)[-WRITES_KEPT:]
         plan.session = session
-        result = await self._sessions.replace_one(
-            {"_id": session.id, "revision": loaded.revision}, session.model_dump_doc()
-        )
+        try:
+            result = await self._sessions.replace_one(
+                {"_id": session.id, "revision": loaded.revision}, session.model_dump_doc()
+            )
+        except OUTCOME_UNKNOWN:
+            if unanswered:
+                raise
+            unanswered[hold.token] = plan
+            return False
         return result.matched_count == 1
 
     async def _release(self, plan: Plan, hold: Hold) -> None:
@@ -291,12 +294,12 @@ class SessionStore:
             pass  # the change is made; a claim without a seat stands in nobody's way
 
 
-def written(loaded: Session, unanswered: Sequence[tuple[str, Plan]]) -> Plan | None:
+def written(loaded: Session, unanswered: Mapping[str, Plan]) -> Plan | None:
     """The plan that was written after all, though its answer was lost.
 
     Raises DatabaseUnavailable when so much was written since that it can't be told.
     """
-    for token, plan in unanswered:
+    for token, plan in unanswered.items():
         if token in loaded.writes:
             return plan
         if loaded.revision - plan.loaded.revision > WRITES_KEPT:
