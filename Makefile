@@ -13,7 +13,7 @@ help:  ## Show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
-	@exec $(BIN)/game-api
+	@GAME_API_LOG_FORMAT=$${GAME_API_LOG_FORMAT:-console} exec $(BIN)/game-api
 
 test: $(VENV)/dev  ## Run the tests (ARGS="-k name" to choose)
 	$(BIN)/python -m pytest $(ARGS)

@@ -1,10 +1,13 @@
 """Fixtures: a real embedded database, the app in this process, the service as a process."""
 
 import asyncio
+import json
+import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import httpx2
@@ -12,9 +15,11 @@ import pytest
 import pytest_asyncio
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from game_api.app import Lifetime, create_app
+from game_api.app import Process, create_app
 from game_api.database import Database, connect, create_indexes
 from game_api.embedded import EmbeddedDatabase
+from game_api.logs import LineFormatter, redactor
+from game_api.metrics import Metrics
 from game_api.players.store import PlayerStore
 from game_api.sessions.claims import Claims
 from game_api.sessions.store import SessionStore
@@ -69,8 +74,8 @@ def players(database: Database, claims: Claims) -> PlayerStore:
 
 
 @pytest.fixture
-def sessions(database: Database, claims: Claims) -> SessionStore:
-    return SessionStore(database, claims)
+def sessions(database: Database, claims: Claims, metrics: Metrics) -> SessionStore:
+    return SessionStore(database, claims, metrics)
 
 
 def with_state(app: ASGIApp, state: dict[str, object]) -> ASGIApp:
@@ -83,22 +88,60 @@ def with_state(app: ASGIApp, state: dict[str, object]) -> ASGIApp:
 
 
 @pytest.fixture
-async def lifetime() -> Lifetime:
-    return Lifetime()
+def process() -> Process:
+    return Process()
+
+
+@pytest.fixture
+def metrics(process: Process) -> Metrics:
+    return process.metrics
 
 
 @pytest.fixture
 async def api(
-    uri: str, database: Database, guard: DocumentDbGuard, lifetime: Lifetime
+    uri: str, database: Database, guard: DocumentDbGuard, process: Process
 ) -> AsyncIterator[httpx2.AsyncClient]:
     """The app, called in this process."""
-    app = create_app(Settings(), uri, lifetime, event_listeners=[guard])
+    app = create_app(Settings(), uri, process, [guard])
     async with AsyncExitStack() as stack:
         state = await stack.enter_async_context(app.router.lifespan_context(app))
         transport = httpx2.ASGITransport(with_state(app, dict(state or {})))
         yield await stack.enter_async_context(
             httpx2.AsyncClient(transport=transport, base_url="http://game-api")
         )
+
+
+class Lines(logging.Handler):
+    """Keeps the lines that records become."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if not record.name.startswith(("asyncio", "httpx2", "httpcore2")):  # the tests' own
+            self.lines.append(self.format(record))
+
+    @property
+    def entries(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.lines]
+
+    def access(self) -> list[dict[str, Any]]:
+        return [entry for entry in self.entries if entry["logger"] == "game_api.access"]
+
+
+@pytest.fixture
+def log_lines() -> Iterator[Lines]:
+    """The JSON lines that are logged in this process, from debug on."""
+    handler = Lines()
+    handler.setFormatter(LineFormatter(redactor(Settings()), "pod-1"))
+    root = logging.getLogger()
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.DEBUG)
+    yield handler
+    root.removeHandler(handler)
+    root.setLevel(level)
 
 
 @pytest.fixture

@@ -11,11 +11,12 @@ import pytest
 from fastapi import APIRouter, FastAPI
 
 from game_api import errors, routing
-from game_api.app import Lifetime, create_app
+from game_api.app import Process, create_app
+from game_api.metrics import Metrics
 from game_api.middleware import RequestContext
 from game_api.routing import ApiRoute
 from game_api.settings import Settings
-from tests.conftest import with_state
+from tests.conftest import Lines, with_state
 
 Api = httpx2.AsyncClient
 JSON = {"Content-Type": "application/json"}
@@ -158,9 +159,9 @@ async def test_an_unknown_query_parameter_is_422(api: Api) -> None:
         assert problem["errors"][0]["loc"] == ["query", "verbose"]
 
 
-async def test_validation_comes_before_the_database(lifetime: Lifetime) -> None:
+async def test_validation_comes_before_the_database(process: Process) -> None:
     """With the database unreachable, what is malformed is still 422, at once."""
-    app = create_app(Settings(), "mongodb://127.0.0.1:1/", lifetime)
+    app = create_app(Settings(), "mongodb://127.0.0.1:1/", process)
     async with app.router.lifespan_context(app) as state:
         transport = httpx2.ASGITransport(with_state(app, dict(state or {})))
         async with Api(transport=transport, base_url="http://game-api") as api:
@@ -184,14 +185,14 @@ async def test_a_request_that_waits_for_too_long_is_503(monkeypatch: pytest.Monk
         await asyncio.Event().wait()
 
     app = FastAPI(exception_handlers=errors.HANDLERS)
-    app.add_middleware(RequestContext)
+    app.add_middleware(RequestContext, metrics=Metrics())
     app.include_router(router)
     async with Api(transport=httpx2.ASGITransport(app), base_url="http://game-api") as api:
         assert_problem(await api.get("/"), 503, "database_unavailable")
 
 
 async def test_an_unexpected_failure_is_500_without_its_reason(
-    api: Api, database: Any, caplog: pytest.LogCaptureFixture
+    api: Api, database: Any, log_lines: Lines
 ) -> None:
     # A document that no code of ours writes: the failure is real, not raised for the test.
     await database.players.insert_one({"_id": "broken", "secret": "hunter2"})
@@ -199,7 +200,11 @@ async def test_an_unexpected_failure_is_500_without_its_reason(
         response = await api.get(path)
         problem = assert_problem(response, 500, "internal_error")
         assert "hunter2" not in response.text and "Traceback" not in response.text
-        assert problem["request_id"] in caplog.text
+        entry = log_lines.access()[-1]
+        assert entry["level"] == "error" and entry["status"] == 500
+        assert entry["request_id"] == problem["request_id"]
+        assert "DocumentParsingError" in entry["exception"]
+        assert "hunter2" not in log_lines.lines[-1]
     body = {"name": "s", "game_mode": "duel", "max_players": 2}
     session_id = (await api.post("/api/v1/sessions", json=body)).json()["session_id"]
     await database.sessions.update_one({"_id": session_id}, {"$set": {"members": "broken"}})

@@ -16,12 +16,13 @@ async def test_indexes_are_those_that_the_models_declare(database: Database) -> 
         "sessions.newest",
         "sessions.by_status_and_mode",
         "sessions.by_host",
+        "sessions.by_status",
     ]
     players = await database.players.index_information()
     assert players["username_key"]["unique"]
     sessions = await database.sessions.index_information()
     assert sessions["newest"]["key"] == [("visibility", 1), ("_id", DESCENDING)]
-    assert set(sessions) == {"_id_", "newest", "by_status_and_mode", "by_host"}
+    assert set(sessions) == {"_id_", "newest", "by_status_and_mode", "by_host", "by_status"}
 
 
 async def test_creating_indexes_again_changes_nothing(database: Database) -> None:

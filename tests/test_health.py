@@ -4,7 +4,7 @@ import time
 
 import httpx2
 
-from game_api.app import Lifetime, create_app
+from game_api.app import Process, create_app
 from game_api.settings import Settings
 from tests.conftest import with_state
 
@@ -22,17 +22,17 @@ async def test_the_parts_are_well(api: Api) -> None:
     assert detailed["components"]["logs"]["status"] == "ok"
 
 
-async def test_readiness_ends_when_shutdown_begins(api: Api, lifetime: Lifetime) -> None:
-    lifetime.stopping = True
+async def test_readiness_ends_when_shutdown_begins(api: Api, process: Process) -> None:
+    process.stopping = True
     response = await api.get("/health/ready")
     assert (response.status_code, response.json()["code"]) == (503, "shutting_down")
     assert (await api.get("/health")).status_code == 200
 
 
 async def test_without_its_database_the_service_lives_but_is_not_ready(
-    lifetime: Lifetime,
+    process: Process,
 ) -> None:
-    app = create_app(Settings(), "mongodb://user:hunter2@127.0.0.1:1/", lifetime)
+    app = create_app(Settings(), "mongodb://user:hunter2@127.0.0.1:1/", process)
     async with app.router.lifespan_context(app) as state:
         transport = httpx2.ASGITransport(with_state(app, dict(state or {})))
         async with Api(transport=transport, base_url="http://game-api") as api:

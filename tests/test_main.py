@@ -21,7 +21,7 @@ PLAYER = {"username": "ada", "player_id": "ada"}
 
 
 def test_it_says_where_it_listens_and_what_to_try_first(start_service: Start) -> None:
-    service = start_service().wait_until_ready()
+    service = start_service(GAME_API_LOG_FORMAT="console").wait_until_ready()
     address = service.address
     assert re.search(rf"^game-api \S+ listens on {address}$", service.output, re.M)
     assert re.search(rf"^  docs   {address}/docs$", service.output, re.M)

@@ -11,12 +11,15 @@ from collections.abc import AsyncIterator, Iterator
 
 import uvicorn
 import uvloop
+from prometheus_client import CollectorRegistry, start_http_server
 from pymongo.errors import PyMongoError
 
 from game_api import __version__
-from game_api.app import Lifetime, create_app
+from game_api.app import Process, create_app
 from game_api.database import connect, create_indexes, database_uri
 from game_api.embedded import EmbeddedDatabaseError, embedded_database
+from game_api.logs import configure
+from game_api.metrics import Metrics
 from game_api.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger("game_api")
@@ -40,9 +43,9 @@ class CommandError(Exception):
 class Server(uvicorn.Server):
     """uvicorn, which tells the app of its end before it begins, and leaves the exit to us."""
 
-    def __init__(self, config: uvicorn.Config, lifetime: Lifetime, delay: float) -> None:
+    def __init__(self, config: uvicorn.Config, process: Process, delay: float) -> None:
         super().__init__(config)
-        self.lifetime = lifetime
+        self.process = process
         self.delay = delay
 
     @contextlib.contextmanager
@@ -56,10 +59,10 @@ class Server(uvicorn.Server):
 
     def stop(self) -> None:
         """The first signal begins the shutdown, the second one ends the waiting."""
-        if self.lifetime.stopping:
+        if self.process.stopping:
             self.should_exit = self.force_exit = True
         else:
-            self.lifetime.stopping = True
+            self.process.stopping = True
             asyncio.get_running_loop().call_later(self.delay, self.exit)
 
     def exit(self) -> None:
@@ -91,31 +94,58 @@ async def prepared_database(settings: Settings) -> AsyncIterator[str]:
         yield database.uri
 
 
-async def serve(settings: Settings) -> None:
+async def serve(settings: Settings, process: Process) -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests in flight."""
-    listener = bind(settings)
+    with bind(settings) as listener, prometheus(settings, process.metrics):
+        async with prepared_database(settings) as uri:
+            await serve_on(listener, uri, settings, process)
+
+
+async def serve_on(listener: socket.socket, uri: str, settings: Settings, process: Process) -> None:
+    config = uvicorn.Config(
+        create_app(settings, uri, process),
+        http="httptools",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    async with prepared_database(settings) as uri:
-        lifetime = Lifetime()
-        config = uvicorn.Config(
-            create_app(settings, uri, lifetime),
-            http="httptools",
-            lifespan="on",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=settings.shutdown_timeout,
-        )
-        server = Server(config, lifetime, settings.shutdown_delay)
-        where = (
-            f"{settings.data_dir}/ (embedded database)" if settings.embedded else "as configured"
-        )
-        print(WELCOME.format(version=__version__, address=address, database=where), flush=True)
-        await server.serve(sockets=[listener])
+    if process.logs.readable:
+        database = f"{settings.data_dir}/ (embedded)" if settings.embedded else "as configured"
+        print(WELCOME.format(version=__version__, address=address, database=database), flush=True)
+    else:
+        log.info("game-api %s listens on %s", __version__, address)
+    await Server(config, process, settings.shutdown_delay).serve(sockets=[listener])
 
 
-async def make_indexes(settings: Settings) -> None:
+@contextlib.contextmanager
+def prometheus(settings: Settings, metrics: Metrics) -> Iterator[None]:
+    """GET /metrics for Prometheus, on a port of its own, if asked for. Raises CommandError."""
+    if settings.metrics_port is None:
+        yield
+        return
+    registry = CollectorRegistry()
+    registry.register(metrics)
+    try:
+        server, thread = start_http_server(settings.metrics_port, settings.host, registry)
+    except OSError as error:
+        raise CommandError(
+            f"can't listen on {settings.host}:{settings.metrics_port}: {error.strerror}; "
+            "set GAME_API_METRICS_PORT"
+        ) from None
+    log.info("metrics for Prometheus at http://%s:%d/metrics", *server.server_address[:2])
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+async def make_indexes(settings: Settings, process: Process) -> None:
     """Create the indexes that are missing, and say which there are. Raises CommandError."""
     async with prepared_database(settings) as uri, connect(uri) as client:
         try:
@@ -142,23 +172,24 @@ def arguments() -> argparse.Namespace:
 def main() -> None:
     """Run a command; exit with 2 for bad settings, 1 when it fails, 0 when it is done."""
     command = make_indexes if arguments().command == "create-indexes" else serve
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s"
-    )
+    metrics = Metrics()
     try:
         settings = load_settings()
+        logs = configure(settings, metrics)
     except SettingsError as error:
         for mistake in error.mistakes:
             print(f"game-api: {mistake}", file=sys.stderr)
         sys.exit(EXIT_BAD_SETTINGS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(command(settings))
+            runner.run(command(settings, Process(metrics, logs)))
     except (CommandError, EmbeddedDatabaseError) as error:
         print(f"game-api: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)
     except KeyboardInterrupt:
         sys.exit(128 + signal.SIGINT)
+    finally:
+        logs.close()
 
 
 if __name__ == "__main__":

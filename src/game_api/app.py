@@ -1,13 +1,13 @@
 """The composition root: the only place that wires things."""
 
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypedDict
 
 import fastapi_offline
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -15,7 +15,10 @@ from starlette.staticfiles import StaticFiles
 
 from game_api import __version__, errors, health, openapi
 from game_api.database import Client, connect
+from game_api.logs import Logs
+from game_api.metrics import Metrics
 from game_api.middleware import RequestContext
+from game_api.monitoring import DatabaseMonitor, Listener, reporting
 from game_api.players.routes import router as players_router
 from game_api.players.store import PlayerStore
 from game_api.sessions.claims import Claims
@@ -30,10 +33,12 @@ DESCRIPTION = (
 )
 
 
-class Lifetime:
-    """When the process started, and whether it is about to stop."""
+class Process:
+    """What there is once in a process: its metrics, its logs, and where it stands in its life."""
 
-    def __init__(self) -> None:
+    def __init__(self, metrics: Metrics | None = None, logs: Logs | None = None) -> None:
+        self.metrics = metrics or Metrics()
+        self.logs = logs or Logs()
         self.started = time.monotonic()
         self.stopping = False
 
@@ -42,27 +47,33 @@ class State(TypedDict):
     """What a request finds in `request.state`."""
 
     settings: Settings
-    lifetime: Lifetime
+    process: Process
     client: Client
     players: PlayerStore
     sessions: SessionStore
 
 
-def create_app(settings: Settings, uri: str, lifetime: Lifetime, **driver: Any) -> FastAPI:
-    """The service on the database at `uri`; `driver` holds further options for its client."""
+def create_app(
+    settings: Settings, uri: str, process: Process, listeners: Sequence[Listener] = ()
+) -> FastAPI:
+    """The service on the database at `uri`; `listeners` also hear what its driver does."""
+    metrics = process.metrics
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        async with connect(uri, **driver) as client:
+        heard_by = [DatabaseMonitor(metrics), *listeners]
+        async with connect(uri, event_listeners=heard_by) as client:
             database = client.get_default_database(settings.database)
             claims = Claims(database)
-            yield State(
-                settings=settings,
-                lifetime=lifetime,
-                client=client,
-                players=PlayerStore(database, claims),
-                sessions=SessionStore(database, claims),
-            )
+            sessions = SessionStore(database, claims, metrics)
+            async with reporting(metrics, sessions):
+                yield State(
+                    settings=settings,
+                    process=process,
+                    client=client,
+                    players=PlayerStore(database, claims),
+                    sessions=sessions,
+                )
 
     app = FastAPI(
         title="game-api",
@@ -75,12 +86,9 @@ def create_app(settings: Settings, uri: str, lifetime: Lifetime, **driver: Any) 
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(RequestContext)
-    api = APIRouter(prefix="/api/v1")
-    api.include_router(players_router)
-    api.include_router(sessions_router)
-    app.include_router(api)
-    app.include_router(health.router)
+    app.add_middleware(RequestContext, metrics=metrics)
+    for router in (players_router, sessions_router, health.router):
+        app.include_router(router)
     add_docs(app)
     return app
 

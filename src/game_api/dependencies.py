@@ -7,6 +7,7 @@ from fastapi import Depends, Request
 
 from game_api.clock import utc_now
 from game_api.database import Client
+from game_api.metrics import Metrics
 from game_api.players.store import PlayerStore
 from game_api.sessions.store import SessionStore
 
@@ -26,6 +27,11 @@ async def client(request: Request) -> Client:
     return the_client
 
 
+async def metrics(request: Request) -> Metrics:
+    of_the_process: Metrics = request.state.process.metrics
+    return of_the_process
+
+
 async def now() -> datetime:
     return utc_now()
 
@@ -33,4 +39,5 @@ async def now() -> datetime:
 Players = Annotated[PlayerStore, Depends(players)]
 Sessions = Annotated[SessionStore, Depends(sessions)]
 DatabaseClient = Annotated[Client, Depends(client)]
+TheMetrics = Annotated[Metrics, Depends(metrics)]
 Now = Annotated[datetime, Depends(now)]

@@ -12,6 +12,7 @@ from game_api import __version__
 from game_api.database import Client
 from game_api.dependencies import DatabaseClient
 from game_api.errors import DatabaseUnavailable, ShuttingDown
+from game_api.logs import Logs
 from game_api.openapi import problems
 from game_api.routing import ApiRoute
 
@@ -44,11 +45,18 @@ class Component(BaseModel):
     detail: str | None = None
 
 
+class LogsComponent(Component):
+    """How the delivery of log records does: `degraded` while CloudWatch can't be reached."""
+
+    queued: int = Field(0, description="Records that wait for delivery.")
+    dropped: int = Field(0, description="Records that were given up since the start.")
+
+
 class Components(BaseModel):
     """The parts that the service needs."""
 
     database: Component
-    logs: Component
+    logs: LogsComponent
 
 
 class DetailedHealth(BaseModel):
@@ -83,7 +91,7 @@ async def health(request: Request) -> Health:
 )
 async def ready(request: Request, client: DatabaseClient) -> Readiness:
     """The process may get requests: the database answers within a second, no shutdown has begun."""
-    if request.state.lifetime.stopping:
+    if request.state.process.stopping:
         raise ShuttingDown()
     try:
         await ping(client)
@@ -108,12 +116,24 @@ async def detailed(request: Request, response: Response, client: DatabaseClient)
         # The error's own text may hold addresses; its kind is enough to go and look.
         database = Component(status="down", detail=f"no answer ({type(error).__name__})")
         response.status_code = 503
+    logs = condition_of(request.state.process.logs)
     return DetailedHealth(
-        status=database.status,
+        status=database.status if database.status != "ok" else logs.status,
         version=__version__,
         commit=request.state.settings.commit,
-        uptime_seconds=round(time.monotonic() - request.state.lifetime.started, 3),
-        components=Components(
-            database=database, logs=Component(status="ok", detail="standard error")
-        ),
+        uptime_seconds=round(time.monotonic() - request.state.process.started, 3),
+        components=Components(database=database, logs=logs),
+    )
+
+
+def condition_of(logs: Logs) -> LogsComponent:
+    """Whether log records are delivered, if they are to be."""
+    handler = logs.cloudwatch
+    if handler is None:
+        return LogsComponent(status="ok", detail="standard output only")
+    return LogsComponent(
+        status="ok" if handler.failure is None else "degraded",
+        detail=handler.failure,
+        queued=handler.queued,
+        dropped=handler.dropped,
     )

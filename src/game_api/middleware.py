@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -9,41 +10,84 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from game_api.errors import InternalError, problem
+from game_api.logs import request_id
+from game_api.metrics import Metrics
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("game_api.access")
 
 HEADER = "X-Request-ID"
 VALID_ID = re.compile(r"[A-Za-z0-9._-]{1,128}")
+UNMATCHED = "unmatched"
+"""The route of a request for a path that does not exist."""
 
 
 class RequestContext:
-    """Gives each request its id, and an unexpected failure its answer and its log line."""
+    """Gives each request its id, its line in the log, its place in the metrics, and, should it
+    fail unexpectedly, its answer."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
+        self.metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        started = time.perf_counter()
         given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if VALID_ID.fullmatch(given) else uuid4().hex
-        scope["request_id"] = request_id
-        started = False
+        of = scope["request_id"] = given if VALID_ID.fullmatch(given) else uuid4().hex
+        token = request_id.set(of)
+        status = size = 0
 
-        async def send_with_id(message: Message) -> None:
-            nonlocal started
+        async def watched_send(message: Message) -> None:
+            nonlocal status, size
             if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)[HEADER] = request_id
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = of
+            else:
+                size += len(message.get("body", b""))
             await send(message)
 
+        failure: Exception | None = None
         try:
-            await self.app(scope, receive, send_with_id)
-        except ClientDisconnect:
-            log.info("the client went away: %s %s", scope["method"], scope["path"])
-        except Exception:
-            log.exception("%s %s failed (request %s)", scope["method"], scope["path"], request_id)
-            if started:  # too late for another answer: cut the connection
-                raise
-            await problem(Request(scope), InternalError())(scope, receive, send_with_id)
+            try:
+                await self.app(scope, receive, watched_send)
+            except ClientDisconnect:
+                pass  # there is nobody to answer
+            except Exception as error:
+                failure = error
+                if status:  # too late for another answer: cut the connection
+                    raise
+                await problem(Request(scope), InternalError())(scope, receive, watched_send)
+        finally:
+            self.record(scope, status, size, time.perf_counter() - started, failure)
+            request_id.reset(token)
+
+    def record(
+        self, scope: Scope, status: int, size: int, seconds: float, failure: Exception | None
+    ) -> None:
+        """Log and count a request; health checks are logged at debug and not counted."""
+        route = getattr(scope.get("route"), "path", UNMATCHED)
+        health = route.startswith("/health")
+        if not health:
+            self.metrics.request(route, seconds * 1000, failed=status >= 500)
+        level = logging.ERROR if failure else logging.DEBUG if health else logging.INFO
+        if log.isEnabledFor(level):
+            access = {
+                "method": scope["method"],
+                "path": scope["path"],
+                "route": route,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 3),
+                "bytes": size,
+            }
+            if (caller := scope.get("caller")) is not None:
+                access["caller"] = caller
+            log.log(
+                level,
+                "%s %s",
+                scope["method"],
+                scope["path"],
+                exc_info=failure,
+                extra={"access": access},
+            )

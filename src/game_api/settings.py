@@ -31,6 +31,22 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0: any free one.")
     commit: str = Field("unknown", description="The commit that this build was made of.")
 
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_format: Literal["json", "console"] | None = Field(
+        None, description="One JSON line a record, or readable; absent: readable at a terminal."
+    )
+    pod_name: str | None = Field(None, description="Named in each line; absent: the host's name.")
+    cloudwatch_log_group: str | None = Field(
+        None, description="The CloudWatch Logs group that records and metrics are sent to."
+    )
+    cloudwatch_log_stream: str = "api-logs"
+    metrics: Literal["off", "stdout"] = Field(
+        "off", description="Whether metric documents are also written to standard output."
+    )
+    metrics_port: int | None = Field(
+        None, ge=0, le=65535, description="Where Prometheus finds GET /metrics; 0: any free port."
+    )
+
     mongodb_uri: SecretStr | None = Field(None, description="The database, as a mongodb:// URI.")
     documentdb_host: str | None = Field(None, description="Amazon DocumentDB's endpoint.")
     documentdb_port: int = Field(27017, ge=1, le=65535)

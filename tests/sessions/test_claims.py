@@ -7,6 +7,7 @@ import pytest
 
 from game_api.database import Database
 from game_api.errors import AlreadyInSession, InSession, PlayerNotFound, SessionNotFound
+from game_api.metrics import Metrics
 from game_api.players.store import PlayerStore
 from game_api.preconditions import Precondition
 from game_api.sessions.claims import Claims, Hold
@@ -40,7 +41,7 @@ class Stopped:
     """A writer of session `a` that stops where a process may die or hang."""
 
     def __init__(self, database: Database, claims: Claims) -> None:
-        self.store = SessionStore(database, claims)
+        self.store = SessionStore(database, claims, Metrics())
         self.claims = claims
         self.hold = Hold("a")
 
@@ -198,7 +199,7 @@ async def test_a_creation_that_died_before_its_insert_blocks_nobody_and_never_ar
     await claims.take(hold, ["ada"])
     assert (await join(sessions, "b", "ada")).member("ada")
     # The insert of the session that was given up comes late: the tombstone keeps it out.
-    late = await SessionStore(world, claims).create(a_session("bob", id="c"))
+    late = await SessionStore(world, claims, Metrics()).create(a_session("bob", id="c"))
     assert late.id != "c"
     with pytest.raises(SessionNotFound):
         await sessions.get("c")

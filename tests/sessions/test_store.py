@@ -17,6 +17,7 @@ from game_api.errors import (
     SessionFull,
     SessionNotFound,
 )
+from game_api.metrics import Metrics
 from game_api.players.store import PlayerStore
 from game_api.preconditions import Precondition, Tags
 from game_api.sessions.claims import Claims
@@ -123,7 +124,7 @@ async def test_stores_that_share_a_session_lose_nothing(uri: str, database: Data
     players = await add_players(database, 90)
     async with connect(uri) as one, connect(uri) as two, connect(uri) as three:
         stores = [
-            SessionStore(c.get_default_database(), Claims(c.get_default_database()))
+            SessionStore(c.get_default_database(), Claims(c.get_default_database()), Metrics())
             for c in (one, two, three)
         ]
         await stores[0].create(a_session(max_players=64))
@@ -162,7 +163,7 @@ async def test_a_player_wanted_by_many_sessions_at_once_gets_one_seat(
     players = await add_players(database, 12)
     async with connect(uri) as one, connect(uri) as two:
         stores = [
-            SessionStore(c.get_default_database(), Claims(c.get_default_database()))
+            SessionStore(c.get_default_database(), Claims(c.get_default_database()), Metrics())
             for c in (one, two)
         ]
         ids = [f"s{n}" for n in range(4)]
@@ -193,7 +194,7 @@ async def test_players_who_hop_between_sessions_end_on_one_seat(
     players = await add_players(database, 8)
     async with connect(uri) as one, connect(uri) as two:
         databases = [one.get_default_database(), two.get_default_database()]
-        stores = [SessionStore(d, Claims(d)) for d in databases]
+        stores = [SessionStore(d, Claims(d), Metrics()) for d in databases]
         ids = [f"s{n}" for n in range(3)]
         for session_id in ids:
             await stores[0].create(a_session(id=session_id, max_players=8))
@@ -301,7 +302,7 @@ async def test_a_lost_answer_is_found_behind_other_writes(
     """Another process writes between our write and our look: a repeat would be refused."""
     await database.players.insert_one(a_player("ada").model_dump_doc())
     await sessions.create(a_session("ada"))
-    other = SessionStore(database, Claims(database))
+    other = SessionStore(database, Claims(database), Metrics())
 
     async def play() -> None:
         await other.change("s", lambda s: s.change({"status": "active"}, LATER))
@@ -317,7 +318,7 @@ async def test_an_answer_lost_behind_too_many_writes_is_not_made_up(
     database: Database, sessions: SessionStore
 ) -> None:
     await sessions.create(a_session())
-    other = SessionStore(database, Claims(database))
+    other = SessionStore(database, Claims(database), Metrics())
 
     async def bury() -> None:
         for number in range(WRITES_KEPT + 1):

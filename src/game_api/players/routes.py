@@ -21,7 +21,7 @@ from game_api.preconditions import IfMatch, IfNoneMatch, etag, not_modified
 from game_api.routing import ApiRoute
 from game_api.sessions.schemas import SessionOut
 
-router = APIRouter(prefix="/players", tags=["players"], route_class=ApiRoute)
+router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
 
 
 @router.post(

@@ -138,6 +138,7 @@ class Session(Model):
                 name="by_status_and_mode",
             ),
             Index(Session.host_player_id, desc(Session.id), name="by_host"),
+            Index(Session.status, name="by_status"),
         ],
     }
 

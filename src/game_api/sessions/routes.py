@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Query, Request, Response
 
-from game_api.dependencies import Now, Sessions
+from game_api.dependencies import Now, Sessions, TheMetrics
 from game_api.errors import (
     AlreadyInSession,
     DatabaseUnavailable,
@@ -21,8 +21,10 @@ from game_api.errors import (
     TooManyMembers,
     ValidationFailed,
     VersionMismatch,
+    translated,
 )
 from game_api.ids import new_id
+from game_api.metrics import JOINS, Metrics
 from game_api.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.pagination import Cursor, Limit, Page, decode_cursor, page_of
 from game_api.players.model import PlayerId, Region
@@ -44,9 +46,9 @@ from game_api.sessions.model import (
     check_seats,
 )
 from game_api.sessions.schemas import Joining, NewSession, Party, SessionOut
-from game_api.sessions.store import Result, Rule, SessionFilter
+from game_api.sessions.store import Result, Rule, SessionFilter, SessionStore
 
-router = APIRouter(prefix="/sessions", tags=["sessions"], route_class=ApiRoute)
+router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], route_class=ApiRoute)
 
 SHOWN: dict[int | str, dict[str, Any]] = {
     200: {"description": "The session as it is now.", "headers": ETAG}
@@ -77,6 +79,19 @@ def provided(condition: Precondition, rule: Rule[Result]) -> Rule[Result]:
         return rule(session)
 
     return conditional
+
+
+async def counted_join(
+    sessions: SessionStore, metrics: Metrics, session_id: str, rule: Rule[bool]
+) -> tuple[Session, bool]:
+    """Join, and count what came of it."""
+    try:
+        session, seated = await sessions.change(session_id, rule)
+    except Exception as error:
+        metrics.count(JOINS, translated(error).code)
+        raise
+    metrics.count(JOINS, "seated" if seated else "already_seated")
+    return session, seated
 
 
 def shown(response: Response, session: Session) -> SessionOut:
@@ -247,11 +262,16 @@ async def update_session(
     },
 )
 async def join_session_as_party(
-    session_id: SessionId, body: Party, response: Response, sessions: Sessions, now: Now
+    session_id: SessionId,
+    body: Party,
+    response: Response,
+    sessions: Sessions,
+    metrics: TheMetrics,
+    now: Now,
 ) -> SessionOut:
     """Seat a party, all of it or nobody, as one version."""
-    session, _ = await sessions.change(
-        session_id, lambda session: session.join(body.player_ids, None, now)
+    session, _ = await counted_join(
+        sessions, metrics, session_id, lambda session: session.join(body.player_ids, None, now)
     )
     return shown(response, session)
 
@@ -279,12 +299,13 @@ async def join_session(
     condition: IfMatch,
     response: Response,
     sessions: Sessions,
+    metrics: TheMetrics,
     now: Now,
     body: Annotated[Joining, Body(default_factory=Joining)],
 ) -> SessionOut:
     """Take a seat. The first player of a session becomes its host."""
     rule = provided(condition, lambda session: session.join([player_id], body.team or None, now))
-    session, seated = await sessions.change(session_id, rule)
+    session, seated = await counted_join(sessions, metrics, session_id, rule)
     response.status_code = 201 if seated else 200
     return shown(response, session)
 

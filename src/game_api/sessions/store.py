@@ -14,9 +14,16 @@ from pymongo.errors import PyMongoError
 from game_api.database import DEADLINE, OUTCOME_UNKNOWN, Database, Document, insert_new
 from game_api.errors import ApiError, DatabaseUnavailable, SessionNotFound
 from game_api.ids import new_id
+from game_api.metrics import (
+    CONFLICTS_RETRIED,
+    GROUP_COMMIT_SIZE,
+    SESSIONS_CREATED,
+    SESSIONS_ENDED,
+    Metrics,
+)
 from game_api.players.model import Player
 from game_api.sessions.claims import Claims, Hold
-from game_api.sessions.model import Session
+from game_api.sessions.model import LIVE, Session
 
 Result = TypeVar("Result")
 Rule = Callable[[Session], Result]
@@ -124,9 +131,10 @@ def readings(text: str) -> list[str | int | float | bool]:
 class SessionStore:
     """The sessions of one database."""
 
-    def __init__(self, database: Database, claims: Claims) -> None:
+    def __init__(self, database: Database, claims: Claims, metrics: Metrics) -> None:
         self._sessions = database[+Session]
         self._claims = claims
+        self._metrics = metrics
         self._waiting: dict[str, list[Change[Any]]] = {}
         self._rounds: set[asyncio.Task[None]] = set()
 
@@ -157,6 +165,24 @@ class SessionStore:
         cursor = self._sessions.find(query, sort=[("_id", -1)], limit=limit, batch_size=limit + 1)
         return [Session.model_validate_doc(document) for document in await cursor.to_list()]
 
+    async def census(self) -> tuple[int, int]:
+        """How many sessions live, and how many players are seated in them."""
+        cursor = await self._sessions.aggregate(
+            [
+                {"$match": {"status": {"$in": sorted(LIVE)}}},
+                {
+                    "$group": {
+                        "_id": None,
+                        "sessions": {"$sum": 1},
+                        "seated": {"$sum": {"$subtract": ["$max_players", "$free_slots"]}},
+                    }
+                },
+            ]
+        )
+        for counted in await cursor.to_list():
+            return counted["sessions"], counted["seated"]
+        return 0, 0
+
     async def create(self, session: Session) -> Session:
         """Insert a new session with its members claimed.
 
@@ -172,6 +198,7 @@ class SessionStore:
                 member.model_copy(update={"claim": hold.token}) for member in session.members
             )
             if await insert_new(self._sessions, session.model_dump_doc()):
+                self._metrics.count(SESSIONS_CREATED)
                 return session
             session = session.model_copy(update={"id": new_id()})
 
@@ -203,6 +230,7 @@ class SessionStore:
             while waiting:
                 await asyncio.sleep(0)  # what is ready to ask now comes along
                 changes, waiting[:] = waiting[:ROUND], waiting[ROUND:]
+                self._metrics.observe(GROUP_COMMIT_SIZE, len(changes))
                 try:
                     with pymongo.timeout(DEADLINE):
                         answers = await self._round(session_id, [c.rule for c in changes])
@@ -238,7 +266,10 @@ class SessionStore:
                     await asyncio.sleep(random.uniform(0, pause))
                     pause = min(2 * pause, LONGEST_PAUSE)
                     hold.renew()
+                    self._metrics.count(CONFLICTS_RETRIED)
                     continue
+            if plan.loaded.live and not plan.session.live:
+                self._metrics.count(SESSIONS_ENDED, plan.session.status)
             await self._release(plan, hold)
             return plan.answers
 

@@ -1,0 +1,188 @@
+"""Logs: one formatter for everything, to standard output and, when configured, to CloudWatch.
+
+A record becomes one line: JSON, or readable at a terminal. Whatever may hold a secret (messages,
+paths, request ids, tracebacks) is redacted on its way into the line.
+"""
+
+import json
+import logging
+import re
+import socket
+import sys
+from collections.abc import Callable
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from game_api import __version__
+from game_api.clock import rfc3339
+from game_api.metrics import Metrics
+from game_api.settings import Settings, SettingsError
+
+if TYPE_CHECKING:
+    from game_api.cloudwatch import CloudWatchHandler
+
+request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
+"""The id of the request that is being served."""
+
+METRICS_LOGGER = "game_api.metrics"
+"""Records of this logger are metric documents; their message is the line, and nothing else."""
+
+MAX_TEXT = 30_000
+"""Characters of a message or traceback: a line stays far below CloudWatch's 1 MiB."""
+
+SECRETS = re.compile(
+    r"(?P<uri>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@\"']+@"
+    r"|(?P<name>\b(?:authorization|password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key)"
+    r"\w*[\"']?\s*[=:]\s*(?:[\"']\s*)?(?:bearer\s+|basic\s+)?)[^\s\"',&;}]+"
+    r"|\bbearer\s+[^\s\"',]+"
+    r"|\beyJ[\w-]{5,}(?:\.[\w-]*)*"
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{12,}",
+    re.IGNORECASE,
+)
+"""Credentials in connection strings, `password=...` and the like, bearer tokens, JWTs, AWS keys."""
+
+LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
+STATUS_COLORS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
+
+
+def redactor(settings: Settings) -> Callable[[str], str]:
+    """What takes secrets out of a text: those in the settings, and what looks like one."""
+    values = [getattr(settings, name) for name in type(settings).model_fields]
+    secrets = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
+
+    def redact(text: str) -> str:
+        for secret in secrets:
+            text = text.replace(secret, "***")
+        return SECRETS.sub(
+            lambda found: f"{found['uri'] or found['name'] or ''}***{'@' if found['uri'] else ''}",
+            text,
+        )
+
+    return redact
+
+
+class LineFormatter(logging.Formatter):
+    """A record as one JSON line, made once for all handlers."""
+
+    def __init__(self, redact: Callable[[str], str], pod: str) -> None:
+        super().__init__()
+        self.redact = redact
+        self.pod = pod
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: str | None = record.__dict__.get("line")
+        if line is None:
+            line = record.__dict__["line"] = self.line(record)
+        return line
+
+    def line(self, record: logging.LogRecord) -> str:
+        if record.name == METRICS_LOGGER:
+            return record.getMessage()
+        entry: dict[str, Any] = {
+            "timestamp": rfc3339(datetime.fromtimestamp(record.created, UTC)),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": self.text(record.getMessage()),
+        }
+        if (of := request_id.get()) is not None:
+            entry["request_id"] = self.redact(of)
+        entry |= self.access(record)
+        entry |= {"pod": self.pod, "version": __version__}
+        if record.exc_info:
+            entry["exception"] = self.text(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False)
+
+    def text(self, text: str) -> str:
+        if len(text) > MAX_TEXT:
+            text = f"{text[: MAX_TEXT // 2]} ... {text[-MAX_TEXT // 2 :]}"
+        # Lone surrogates, which UTF-8 has no bytes for, are shown as escapes.
+        return self.redact(text).encode("utf-8", "backslashreplace").decode()
+
+    def access(self, record: logging.LogRecord) -> dict[str, Any]:
+        """The fields of a served request, if that is what the record is about."""
+        access: dict[str, Any] = record.__dict__.get("access", {})
+        return {
+            key: self.text(value) if isinstance(value, str) else value
+            for key, value in access.items()
+        }
+
+
+class ConsoleFormatter(LineFormatter):
+    """A record as a person at a terminal likes to read it."""
+
+    def __init__(self, redact: Callable[[str], str], pod: str, color: bool) -> None:
+        super().__init__(redact, pod)
+        self.color = color
+
+    def format(self, record: logging.LogRecord) -> str:
+        if record.name == METRICS_LOGGER:
+            return record.getMessage()
+        access = record.__dict__.get("access")
+        time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        if access:
+            status = self.painted(str(access["status"]), STATUS_COLORS.get(access["status"] // 100))
+            text = f"{self.text(record.getMessage())} {status} {access['duration_ms']:.1f} ms"
+            if access["status"] >= 400:
+                text += f"  {self.redact(request_id.get() or '')}"
+        else:
+            text = f"{record.name}: {self.text(record.getMessage())}"
+        if record.exc_info:
+            text += "\n" + self.text(self.formatException(record.exc_info))
+        level = self.painted(f"{record.levelname:<7}", LEVEL_COLORS.get(record.levelname))
+        return f"{time} {level} {text}"
+
+    def painted(self, text: str, color: str | None) -> str:
+        return f"{color}{text}\x1b[0m" if self.color and color else text
+
+
+class Logs:
+    """Where records go. Made by `configure`; closed when everything else is done."""
+
+    def __init__(
+        self, cloudwatch: "CloudWatchHandler | None" = None, readable: bool = False
+    ) -> None:
+        self.cloudwatch = cloudwatch
+        self.readable = readable
+
+    def close(self) -> None:
+        """Deliver what is queued, within a bounded time."""
+        if self.cloudwatch is not None:
+            self.cloudwatch.close()
+
+
+def configure(settings: Settings, metrics: Metrics) -> Logs:
+    """Send every logger's records where the settings say. Raises SettingsError."""
+    redact = redactor(settings)
+    pod = settings.pod_name or socket.gethostname()
+    lines = LineFormatter(redact, pod)
+    terminal = sys.stdout.isatty()
+    console = settings.log_format == "console" or (settings.log_format is None and terminal)
+    output = logging.StreamHandler(sys.stdout)
+    output.setFormatter(ConsoleFormatter(redact, pod, color=terminal) if console else lines)
+    if settings.metrics != "stdout":
+        output.addFilter(lambda record: record.name != METRICS_LOGGER)
+    handlers: list[logging.Handler] = [output]
+    cloudwatch = None
+    if settings.cloudwatch_log_group is not None:
+        # The AWS SDK costs a third of a second and 30 MB: only those who use it pay for it.
+        from botocore.exceptions import BotoCoreError
+
+        from game_api.cloudwatch import CloudWatchHandler
+
+        try:
+            cloudwatch = CloudWatchHandler(
+                settings.cloudwatch_log_group, settings.cloudwatch_log_stream, metrics
+            )
+        except BotoCoreError as error:
+            raise SettingsError([f"GAME_API_CLOUDWATCH_LOG_GROUP: {error}"]) from None
+        cloudwatch.setFormatter(lines)
+        handlers.append(cloudwatch)
+    logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
+    logging.getLogger(METRICS_LOGGER).setLevel(logging.INFO)
+    for chatty in ("botocore", "boto3", "urllib3", "pymongo"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    logging.captureWarnings(True)
+    return Logs(cloudwatch, readable=console)

@@ -1,0 +1,164 @@
+"""AWS as tests have it: a real moto server, and servers that fail as a network or AWS does."""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import boto3
+
+GROUP, STREAM = "game-session-logs", "api-logs"
+
+
+def environment(endpoint: str) -> dict[str, str]:
+    """What a process needs to send its logs to an endpoint."""
+    return {
+        "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "GAME_API_CLOUDWATCH_LOG_GROUP": GROUP,
+        "GAME_API_CLOUDWATCH_LOG_STREAM": STREAM,
+    }
+
+
+class CloudWatch:
+    """A moto server on a port that it keeps from run to run; it forgets when it stops."""
+
+    def __init__(self) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port: int = probe.getsockname()[1]
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def client(self) -> Any:
+        return boto3.client(
+            "logs",
+            endpoint_url=self.endpoint,
+            region_name="eu-central-1",
+            aws_access_key_id="test",
+            aws_secret_access_key="test",
+        )
+
+    def start(self) -> None:
+        """Start it, with the log group that Terraform makes."""
+        command = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
+        self.process = subprocess.Popen(
+            [command, "-H", "127.0.0.1", "-p", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "MOTO_CALL_RESET_API": "false"},
+        )
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                break
+            except OSError:
+                assert time.monotonic() < deadline and self.process.poll() is None
+                time.sleep(0.1)
+        self.client.create_log_group(logGroupName=GROUP)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def messages(self) -> list[str]:
+        """Every message in the stream, in order."""
+        with contextlib.suppress(self.client.exceptions.ResourceNotFoundException):
+            found: list[str] = []
+            token: dict[str, str] = {}
+            while True:
+                page = self.client.get_log_events(
+                    logGroupName=GROUP, logStreamName=STREAM, startFromHead=True, **token
+                )
+                found += [event["message"] for event in page["events"]]
+                if token.get("nextToken") == page["nextForwardToken"]:
+                    return found
+                token = {"nextToken": page["nextForwardToken"]}
+        return []
+
+
+@contextlib.contextmanager
+def hung() -> Iterator[str]:
+    """An endpoint that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
+        yield f"http://127.0.0.1:{server.getsockname()[1]}"
+
+
+@contextlib.contextmanager
+def refusing(code: str, status: int) -> Iterator[str]:
+    """An endpoint that refuses every call with this error, as AWS words it."""
+
+    class Refusal(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"__type": code, "message": "no"}).encode()
+            self.send_response(status)
+            self.send_header("Content-Type", "application/x-amz-json-1.1")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *arguments: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Refusal)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def check_document(document: dict[str, Any]) -> None:
+    """The published rules of the Embedded Metric Format."""
+    about = document["_aws"]
+    assert isinstance(about["Timestamp"], int) and about["Timestamp"] > 1_600_000_000_000
+    assert about["CloudWatchMetrics"]
+    for directive in about["CloudWatchMetrics"]:
+        assert directive["Namespace"] == "GameSession"
+        assert all(len(dimensions) <= 30 for dimensions in directive["Dimensions"])
+        for dimensions in directive["Dimensions"]:
+            assert all(isinstance(document[name], str) and document[name] for name in dimensions)
+        assert 0 < len(directive["Metrics"]) <= 100
+        for metric in directive["Metrics"]:
+            assert metric["Unit"] in ("Milliseconds", "Count", "Percent")
+            value = document[metric["Name"]]
+            values = value if isinstance(value, list) else [value]
+            assert 0 < len(values) <= 100
+            assert all(type(v) in (int, float) and v == v and abs(v) < 2**360 for v in values)
+
+
+def total(documents: list[dict[str, Any]], name: str, **dimensions: str) -> float:
+    """The sum of a metric over documents, as CloudWatch's Sum would be."""
+    return sum(
+        sum(value) if isinstance(value := document[name], list) else value
+        for document in documents
+        if name in document and dimensions.items() <= document.items()
+    )
+
+
+def samples(documents: list[dict[str, Any]], name: str) -> int:
+    """How many values of a metric there are, as CloudWatch's SampleCount would be."""
+    return sum(
+        len(value) if isinstance(value := document[name], list) else 1
+        for document in documents
+        if name in document
+    )

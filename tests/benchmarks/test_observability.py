@@ -1,0 +1,140 @@
+"""What logging and metrics cost a request, and what a hung CloudWatch does to one: nothing."""
+
+import logging
+import os
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from game_api.cloudwatch import CloudWatchHandler
+from game_api.database import Database, connect
+from game_api.logs import LineFormatter, redactor
+from game_api.metrics import Metrics
+from game_api.middleware import RequestContext
+from game_api.monitoring import DatabaseMonitor
+from game_api.settings import Settings
+from tests.aws import GROUP, STREAM, environment, hung
+from tests.build import a_player
+from tests.service import Service
+
+Start = Callable[..., Service]
+ROUNDS, CALLS = 7, 3000
+
+
+async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    """The cheapest of all services."""
+    scope["route"] = Template
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+class Template:
+    path = "/api/v1/players/{player_id}"
+
+
+@pytest.fixture
+def real_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metrics]:
+    """Records go where they go in production: one stream, and the queue for CloudWatch."""
+    metrics = Metrics()
+    with hung() as endpoint, open(os.devnull, "w") as null:
+        for name, value in environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        handlers = [logging.StreamHandler(null), CloudWatchHandler(GROUP, STREAM, metrics)]
+        lines = LineFormatter(redactor(Settings()), "pod-1")
+        root = logging.getLogger()
+        others, root.handlers = root.handlers, []
+        level = root.level
+        root.setLevel(logging.INFO)
+        for handler in handlers:
+            handler.setFormatter(lines)
+            root.addHandler(handler)
+        yield metrics
+        root.handlers = others
+        root.setLevel(level)
+        handlers[1].close()
+
+
+async def cpu(app: ASGIApp) -> float:
+    """Microseconds of this thread's CPU for one request: the best of several rounds."""
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        pass
+
+    best = float("inf")
+    for _ in range(ROUNDS):
+        started = time.thread_time()
+        for _ in range(CALLS):
+            scope = {"type": "http", "method": "GET", "path": "/api/v1/players/ada", "headers": []}
+            await app(scope, receive, send)
+        best = min(best, (time.thread_time() - started) / CALLS * 1e6)
+    return best
+
+
+async def test_what_a_request_pays_for_its_line_and_its_metrics(real_handlers: Metrics) -> None:
+    bare = await cpu(answer)
+    watched = await cpu(RequestContext(answer, real_handlers))
+    print(f"\nlog line, id and metrics: {watched - bare:.1f} us of CPU a request (limit 40)")
+
+
+async def test_what_a_command_pays_for_being_measured(uri: str, database: Database) -> None:
+    await database.players.insert_one(a_player("ada").model_dump_doc())
+    best = {}
+    for name, listeners in (("alone", []), ("measured", [DatabaseMonitor(Metrics())])):
+        async with connect(uri, event_listeners=listeners) as client:
+            players = client.get_default_database().players
+            best[name] = float("inf")
+            for _ in range(ROUNDS):
+                started = time.thread_time()
+                for _ in range(300):
+                    await players.find_one({"_id": "ada"})
+                best[name] = min(best[name], (time.thread_time() - started) / 300 * 1e6)
+    cost = best["measured"] - best["alone"]
+    print(f"\ndatabase latency and connections: {cost:.1f} us of {best['alone']:.0f} us a command")
+
+
+def resident(service: Service) -> float:
+    """MiB of memory that a process has."""
+    status = Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(status.split("VmRSS:")[1].split()[0]) / 1024
+
+
+@pytest.mark.timeout(300)
+def test_ten_thousand_requests_with_cloudwatch_hung(
+    start_service: Start, service_database: str
+) -> None:
+    """Against the same service with standard output alone, request by request in turn."""
+    with hung() as endpoint:
+        services = {
+            "stdout alone": start_service(GAME_API_MONGODB_URI=service_database),
+            "hung": start_service(GAME_API_MONGODB_URI=service_database, **environment(endpoint)),
+        }
+        clients = {
+            name: httpx2.Client(base_url=service.wait_until_ready().address)
+            for name, service in services.items()
+        }
+        times: dict[str, list[float]] = {name: [] for name in services}
+        for number in range(10_500):
+            for name, client in clients.items():
+                started = time.perf_counter()
+                assert client.get("/api/v1/players/x").status_code == 404
+                times[name].append(time.perf_counter() - started)
+            if number == 500:  # warm
+                before = {name: resident(service) for name, service in services.items()}
+        grown = {name: resident(service) - before[name] for name, service in services.items()}
+        median = {name: statistics.median(values[500:]) for name, values in times.items()}
+        ratio = median["hung"] / median["stdout alone"]
+        print(
+            f"\n10,000 requests with CloudWatch hung: median {median['hung'] * 1000:.2f} ms, "
+            f"{ratio:.3f} of that with stdout alone; memory grew by {grown['hung']:.1f} MiB "
+            f"(stdout alone {grown['stdout alone']:.1f})"
+        )
+        assert grown["hung"] < 20
