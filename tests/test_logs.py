@@ -2,8 +2,11 @@
 
 import json
 import logging
+import os
 import socket
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -14,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from game_api import __version__
+from game_api.embedded import free_port
 from game_api.logs import ConsoleFormatter, LineFormatter, redactor, request_id
 from game_api.metrics import Metrics
 from game_api.middleware import RequestContext
@@ -154,9 +158,8 @@ def test_the_console_shows_what_a_person_wants_to_see() -> None:
     formatter = ConsoleFormatter(redactor(Settings()), "pod", color=False)
     record = logging.LogRecord("game_api.access", logging.INFO, "f", 1, "GET /x", (), None)
     record.access = {"status": 404, "duration_ms": 1.26}
-    token = request_id.set("abc")
+    record.request_id = "abc"
     assert formatter.format(record)[13:] == "INFO    GET /x 404 1.3 ms  abc"
-    request_id.reset(token)
     colored = ConsoleFormatter(redactor(Settings()), "pod", color=True).format(record)
     assert "\x1b[33m404\x1b[0m" in colored
 
@@ -188,3 +191,27 @@ def test_the_level_is_a_setting(start_service: Start, service_database: str) -> 
     assert '"path": "/health"' in service.output
     quiet = start_service(GAME_API_LOG_LEVEL="loud")
     assert quiet.wait() == 2 and "GAME_API_LOG_LEVEL" in quiet.output
+
+
+def test_a_reader_who_stalls_does_not_stall_the_service(service_database: str) -> None:
+    """Standard output is a pipe that nobody reads: it is full after some hundred lines."""
+    port = free_port()
+    settings = {"GAME_API_PORT": str(port), "GAME_API_MONGODB_URI": service_database}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "game_api"], env=os.environ | settings, stdout=subprocess.PIPE
+    )
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+            for _ in range(200):
+                try:
+                    client.get("/health")
+                    break
+                except httpx2.ConnectError:
+                    time.sleep(0.1)
+            for _ in range(1000):
+                assert client.get("/api/v1/players/x").status_code == 404
+        process.terminate()
+        assert process.wait(20) == 0, "nor does it stall the end"
+    finally:
+        process.kill()
+        process.communicate()

@@ -128,12 +128,13 @@ async def detailed(request: Request, response: Response, client: DatabaseClient)
 
 def condition_of(logs: Logs) -> LogsComponent:
     """Whether log records are delivered, if they are to be."""
+    written = 0 if logs.relay is None else logs.relay.dropped
     handler = logs.cloudwatch
     if handler is None:
-        return LogsComponent(status="ok", detail="standard output only")
+        return LogsComponent(status="ok", detail="standard output only", dropped=written)
     return LogsComponent(
         status="ok" if handler.failure is None else "degraded",
         detail=handler.failure,
         queued=handler.queued,
-        dropped=handler.dropped,
+        dropped=written + handler.dropped,
     )

@@ -6,9 +6,12 @@ paths, request ids, tracebacks) is redacted on its way into the line.
 
 import json
 import logging
+import os
 import re
 import socket
 import sys
+import threading
+from collections import deque
 from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -18,7 +21,7 @@ from pydantic import SecretStr
 
 from game_api import __version__
 from game_api.clock import rfc3339
-from game_api.metrics import Metrics
+from game_api.metrics import LOG_RECORDS_DROPPED, Metrics
 from game_api.settings import Settings, SettingsError
 
 if TYPE_CHECKING:
@@ -29,6 +32,11 @@ request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 
 METRICS_LOGGER = "game_api.metrics"
 """Records of this logger are metric documents; their message is the line, and nothing else."""
+
+MAX_RECORDS = 10_000
+"""Records that may wait to be written."""
+WRITE_SECONDS = 0.05
+CLOSE_SECONDS = 3
 
 MAX_TEXT = 30_000
 """Characters of a message or traceback: a line stays far below CloudWatch's 1 MiB."""
@@ -87,7 +95,7 @@ class LineFormatter(logging.Formatter):
             "logger": record.name,
             "message": self.text(record.getMessage()),
         }
-        if (of := request_id.get()) is not None:
+        if of := record.__dict__.get("request_id"):
             entry["request_id"] = self.redact(of)
         entry |= self.access(record)
         entry |= {"pod": self.pod, "version": __version__}
@@ -126,7 +134,7 @@ class ConsoleFormatter(LineFormatter):
             status = self.painted(str(access["status"]), STATUS_COLORS.get(access["status"] // 100))
             text = f"{self.text(record.getMessage())} {status} {access['duration_ms']:.1f} ms"
             if access["status"] >= 400:
-                text += f"  {self.redact(request_id.get() or '')}"
+                text += f"  {self.redact(record.__dict__.get('request_id', ''))}"
         else:
             text = f"{record.name}: {self.text(record.getMessage())}"
         if record.exc_info:
@@ -138,19 +146,105 @@ class ConsoleFormatter(LineFormatter):
         return f"{color}{text}\x1b[0m" if self.color and color else text
 
 
+class Relay(logging.Handler):
+    """Takes records in the request's path, and has them written in a thread of its own.
+
+    Formatting a line and writing it would cost a request more than all the rest of logging, and a
+    reader of standard output who stalls would stall the service.
+    """
+
+    def __init__(
+        self,
+        lines: LineFormatter,
+        cloudwatch: "CloudWatchHandler | None",
+        metrics: Metrics,
+        with_metrics: bool,
+    ) -> None:
+        super().__init__()
+        self.with_metrics = with_metrics
+        self.setFormatter(lines)
+        self.dropped = 0
+        self._cloudwatch = cloudwatch
+        self._metrics = metrics
+        # The bare descriptor: a thread that is stuck in a buffered file would hang the exit.
+        self._output = sys.stdout.fileno()
+        self._records: deque[logging.LogRecord] = deque()
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread = threading.Thread(target=self._work, name="logs", daemon=True)
+        self._thread.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if len(self._records) >= MAX_RECORDS:
+            self.dropped += 1
+            self._metrics.count(LOG_RECORDS_DROPPED)
+            return
+        record.msg, record.args = record.getMessage(), None  # as it is now, not when it is written
+        self._records.append(record)
+        if record.levelno >= logging.WARNING:
+            self._wake.set()
+
+    def _work(self) -> None:
+        while not self._closing:
+            self._wake.wait(WRITE_SECONDS)
+            self._wake.clear()
+            self._write()
+        self._write()
+
+    def _write(self) -> None:
+        """Write what has come, in one go; deliver it to CloudWatch as well."""
+        lines = []
+        while self._records:
+            record = self._records.popleft()
+            try:
+                if self._cloudwatch is not None:
+                    self._cloudwatch.handle(record)
+                if self.with_metrics or record.name != METRICS_LOGGER:
+                    lines.append(self.format(record) + "\n")
+            except Exception:
+                self.handleError(record)
+        rest = "".join(lines).encode()
+        try:
+            while rest:
+                rest = rest[os.write(self._output, rest) :]
+        except OSError:  # nobody reads any more
+            self.dropped += len(lines)
+
+    def close(self) -> None:
+        """Write what is left."""
+        self._closing = True
+        self._wake.set()
+        self._thread.join(CLOSE_SECONDS)
+        super().close()
+
+
 class Logs:
     """Where records go. Made by `configure`; closed when everything else is done."""
 
     def __init__(
-        self, cloudwatch: "CloudWatchHandler | None" = None, readable: bool = False
+        self,
+        relay: Relay | None = None,
+        cloudwatch: "CloudWatchHandler | None" = None,
+        readable: bool = False,
     ) -> None:
+        self.relay = relay
         self.cloudwatch = cloudwatch
         self.readable = readable
 
     def close(self) -> None:
-        """Deliver what is queued, within a bounded time."""
+        """Write and deliver what is queued, within a bounded time."""
+        if self.relay is not None:
+            self.relay.close()
         if self.cloudwatch is not None:
             self.cloudwatch.close()
+
+
+def stamped(*arguments: Any, **keywords: Any) -> logging.LogRecord:
+    """A record that knows which request it belongs to, wherever it is formatted."""
+    record = logging.LogRecord(*arguments, **keywords)
+    if (of := request_id.get()) is not None:
+        record.request_id = of
+    return record
 
 
 def configure(settings: Settings, metrics: Metrics) -> Logs:
@@ -160,11 +254,6 @@ def configure(settings: Settings, metrics: Metrics) -> Logs:
     lines = LineFormatter(redact, pod)
     terminal = sys.stdout.isatty()
     console = settings.log_format == "console" or (settings.log_format is None and terminal)
-    output = logging.StreamHandler(sys.stdout)
-    output.setFormatter(ConsoleFormatter(redact, pod, color=terminal) if console else lines)
-    if settings.metrics != "stdout":
-        output.addFilter(lambda record: record.name != METRICS_LOGGER)
-    handlers: list[logging.Handler] = [output]
     cloudwatch = None
     if settings.cloudwatch_log_group is not None:
         # The AWS SDK costs a third of a second and 30 MB: only those who use it pay for it.
@@ -179,10 +268,16 @@ def configure(settings: Settings, metrics: Metrics) -> Logs:
         except BotoCoreError as error:
             raise SettingsError([f"GAME_API_CLOUDWATCH_LOG_GROUP: {error}"]) from None
         cloudwatch.setFormatter(lines)
-        handlers.append(cloudwatch)
-    logging.basicConfig(level=settings.log_level.upper(), handlers=handlers, force=True)
+    shown = ConsoleFormatter(redact, pod, color=terminal) if console else lines
+    relay = Relay(shown, cloudwatch, metrics, with_metrics=settings.metrics == "stdout")
+    logging.setLogRecordFactory(stamped)
+    # What no line shows need not be looked up for each record.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    if sys.version_info >= (3, 12):
+        logging.logAsyncioTasks = False
+    logging.basicConfig(level=settings.log_level.upper(), handlers=[relay], force=True)
     logging.getLogger(METRICS_LOGGER).setLevel(logging.INFO)
     for chatty in ("botocore", "boto3", "urllib3", "pymongo"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    return Logs(cloudwatch, readable=console)
+    return Logs(relay, cloudwatch, readable=console)
