@@ -66,6 +66,12 @@ async def test_a_wrong_method_is_405_and_says_which_are_allowed(
             assert response.headers["allow"] == allowed
 
 
+async def test_a_file_of_the_docs_says_which_methods_it_has(api: Api) -> None:
+    response = await api.post("/docs/assets/swagger-ui.css")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "GET, HEAD"
+
+
 @pytest.mark.parametrize("request_id", ["a", "A-b_c.9", "x" * 128])
 async def test_a_valid_request_id_is_echoed(api: Api, request_id: str) -> None:
     response = await api.get("/health", headers={"X-Request-ID": request_id})

@@ -83,6 +83,9 @@ def test_requests_that_never_end_are_cut_after_the_timeout(start_service: Start)
         )
         time.sleep(0.3)
         assert service.terminate() == 0, service.output
+        answer = connection.recv(65536).decode()
+    assert answer.startswith("HTTP/1.1 503 ") and '"code":"shutting_down"' in answer
+    assert "x-request-id: " in answer and "Traceback" not in service.output
 
 
 def test_readiness_ends_before_serving_does(start_service: Start) -> None:
@@ -104,6 +107,7 @@ def test_a_second_signal_ends_the_waiting(start_service: Start) -> None:
     time.sleep(0.2)
     assert service.terminate() == 0, service.output
     assert time.monotonic() - started < 30
+    assert "Traceback" not in service.output
 
 
 def test_a_port_in_use_is_told_and_nothing_is_started(start_service: Start, tmp_path: Path) -> None:
@@ -133,6 +137,16 @@ def test_bad_settings_are_one_line_each_and_exit_2(start_service: Start, tmp_pat
     lines = service.output.splitlines()
     assert len(lines) == 2 and all(line.startswith("game-api: GAME_API_") for line in lines)
     assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    "options", ["minPoolSize=50", "authMechanism=SCRAM-SHA-256", "tls=true&tlsCAFile=/etc/passwd"]
+)
+def test_options_that_the_driver_refuses_are_bad_settings(options: str) -> None:
+    service = Service({"GAME_API_MONGODB_URI": f"mongodb://127.0.0.1:1/?{options}"})
+    assert service.wait() == 2
+    assert service.output.startswith("game-api: GAME_API_MONGODB_URI: ")
+    assert len(service.lines) == 1
 
 
 def test_ipv6_is_an_address_like_any_other(start_service: Start) -> None:

@@ -24,7 +24,11 @@ def test_nothing_has_to_be_set() -> None:
         ({"MONGODB_URI": "postgres://x"}, "GAME_API_MONGODB_URI: is not a MongoDB connection"),
         ({"MONGODB_URI": "mongodb://u:hunter2@h:x/"}, "GAME_API_MONGODB_URI: is not a MongoDB"),
         (
-            {"MONGODB_URI": "mongodb://h/", "DOCUMENTDB_HOST": "h"},
+            {
+                "MONGODB_URI": "mongodb://h/",
+                "DOCUMENTDB_HOST": "h",
+                "DOCUMENTDB_CA_FILE": __file__,
+            },
             "set GAME_API_MONGODB_URI or GAME_API_DOCUMENTDB_HOST, not both",
         ),
         (
@@ -40,6 +44,7 @@ def test_nothing_has_to_be_set() -> None:
             "set both or neither of GAME_API_DOCUMENTDB_USERNAME and",
         ),
         ({"SHUTDOWN_DELAY": "-1"}, "GAME_API_SHUTDOWN_DELAY: Input should be greater than"),
+        ({"DOCUMENTDB_HOST": "h:1"}, "GAME_API_DOCUMENTDB_HOST: String should match pattern"),
         ({"DATABASE": "a b"}, "GAME_API_DATABASE: String should match pattern"),
     ],
 )
@@ -68,6 +73,16 @@ def test_every_mistake_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SettingsError) as error:
         load_settings()
     assert len(error.value.mistakes) == 2
+
+
+def test_settings_that_do_not_fit_together_are_all_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://h/")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_HOST", "h")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_CA_FILE", "/nope.pem")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "u")
+    with pytest.raises(SettingsError) as error:
+        load_settings()
+    assert len(error.value.mistakes) == 3
 
 
 def test_an_empty_variable_is_as_if_it_were_not_set(monkeypatch: pytest.MonkeyPatch) -> None:

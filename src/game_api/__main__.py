@@ -16,7 +16,7 @@ from pymongo.errors import PyMongoError
 
 from game_api import __version__
 from game_api.app import Process, create_app
-from game_api.database import connect, create_indexes, database_uri
+from game_api.database import check_connection_options, connect, create_indexes, database_uri
 from game_api.embedded import EmbeddedDatabaseError, embedded_database
 from game_api.logs import configure
 from game_api.metrics import Metrics
@@ -64,6 +64,11 @@ class Server(uvicorn.Server):
         else:
             self.process.stopping = True
             asyncio.get_running_loop().call_later(self.delay, self.exit)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn's own leaves the app hanging then
+            await self.lifespan.shutdown()
 
     def exit(self) -> None:
         self.should_exit = True
@@ -175,6 +180,7 @@ def main() -> None:
     metrics = Metrics()
     try:
         settings = load_settings()
+        check_connection_options(settings)
         logs = configure(settings, metrics)
     except SettingsError as error:
         for mistake in error.mistakes:

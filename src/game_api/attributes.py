@@ -1,26 +1,52 @@
 """Attributes: the small bag of values that players and sessions carry for the game."""
 
 import json
+import math
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, Field, StrictBool, StringConstraints
+from pydantic import AfterValidator, Field, PlainValidator, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 MAX_BYTES = 16 * 1024
+MAX_TEXT = 2048
 
 
-def _no_int(value: object) -> object:
-    """An integer that is none of 64 bits must not pass as a float, which would round it."""
-    if isinstance(value, int):
-        raise PydanticCustomError("int_64_bits", "an integer must fit 64 bits")
-    return value
+def _value(value: object) -> object:
+    """A text, number or boolean that fits, as it is."""
+    match value:
+        case bool():
+            return value
+        case int() if not -(2**63) <= value < 2**63:
+            raise PydanticCustomError("int_64_bits", "an integer must fit 64 bits")
+        case float() if not math.isfinite(value):
+            raise PydanticCustomError("finite_number", "a number must be finite")
+        case str() if len(value) > MAX_TEXT or not value.isascii() and _lone_surrogate(value):
+            raise PydanticCustomError("text", "a text is at most 2048 characters of Unicode")
+        case int() | float() | str():
+            return value
+    raise PydanticCustomError("attribute_value", "must be a text, a number or a boolean")
+
+
+def _lone_surrogate(text: str) -> bool:
+    """Whether UTF-8 has no bytes for it."""
+    return any("\ud800" <= character <= "\udfff" for character in text)
 
 
 Key = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
-Text = Annotated[str, StringConstraints(strict=True, max_length=2048)]
-Integer = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False), BeforeValidator(_no_int)]
-Value = StrictBool | Integer | Number | Text
+Value = Annotated[
+    bool | int | float | str,
+    PlainValidator(_value),  # a union's own errors would name its branches, not the mistake
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "boolean"},
+                {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+                {"type": "number"},
+                {"type": "string", "maxLength": MAX_TEXT},
+            ]
+        }
+    ),
+]
 
 
 def _fits(attributes: dict[str, Value]) -> dict[str, Value]:

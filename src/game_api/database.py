@@ -8,12 +8,12 @@ from odmantic.index import ODMBaseIndex
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import AutoReconnect, DuplicateKeyError, WriteConcernError
+from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError, WriteConcernError
 from pymongo.uri_parser import parse_uri
 
 from game_api.players.model import Player
 from game_api.sessions.model import Session
-from game_api.settings import Settings
+from game_api.settings import Settings, SettingsError
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
@@ -61,6 +61,17 @@ def connect(uri: str, **options: Any) -> Client:
     given = {name.lower() for name in parse_uri(uri, warn=False)["options"]}
     defaults = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
     return AsyncMongoClient(uri, tz_aware=True, **{**defaults, **options})
+
+
+def check_connection_options(settings: Settings) -> None:
+    """Raises SettingsError when the driver refuses what the settings say; nothing is connected."""
+    if settings.embedded:
+        return
+    try:
+        connect(database_uri(settings), connect=False)
+    except (PyMongoError, ValueError, OSError) as error:
+        name = "MONGODB_URI" if settings.mongodb_uri else "DOCUMENTDB_HOST"
+        raise SettingsError([f"GAME_API_{name}: {error}"]) from None
 
 
 async def create_indexes(database: Database) -> list[str]:

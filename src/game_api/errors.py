@@ -14,6 +14,7 @@
 Rules and stores raise these; only this module knows how they look on the wire.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar
@@ -31,6 +32,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
+
+log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 UNAVAILABLE = {
@@ -346,14 +349,15 @@ def translated(error: Exception) -> ApiError:
 def allowed_methods(request: Request) -> str:
     """What `Allow` says of the path: the methods of every route there, not of the first alone."""
     app: Starlette = request.app
-    return ", ".join(
+    allowed = [
         method
         for method in METHODS
         if any(
             route.matches({**request.scope, "method": method})[0] is Match.FULL
             for route in app.routes
         )
-    )
+    ]
+    return ", ".join(allowed or ("GET", "HEAD"))  # none: a file of /docs, which says so itself
 
 
 async def on_api_error(request: Request, error: Exception) -> Response:
@@ -381,6 +385,7 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     refusal = translated(error)
     if isinstance(refusal, InternalError):
         raise error
+    log.warning("the database did not answer: %s: %s", type(error).__name__, error)
     return problem(request, refusal)
 
 

@@ -1,5 +1,6 @@
 """Pure ASGI middleware."""
 
+import asyncio
 import logging
 import re
 import time
@@ -7,7 +8,7 @@ import time
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from game_api.errors import InternalError, problem
+from game_api.errors import InternalError, ShuttingDown, problem
 from game_api.ids import new_token
 from game_api.logs import request_id
 from game_api.metrics import Metrics
@@ -53,6 +54,9 @@ class RequestContext:
                 await self.app(scope, receive, watched_send)
             except ClientDisconnect:
                 pass  # there is nobody to answer
+            except asyncio.CancelledError:  # the server gives up waiting for it
+                if not status:
+                    await problem(Request(scope), ShuttingDown())(scope, receive, watched_send)
             except Exception as error:
                 failure = error
                 if status:  # too late for another answer: cut the connection

@@ -42,7 +42,7 @@ class ApiRoute(APIRoute):
 
         def check_query(request: Request) -> None:
             for name in request.query_params:
-                if name not in known and not any(p.search(name) for p in patterns):
+                if name not in known and not any(p.fullmatch(name) for p in patterns):
                     raise ValidationFailed.at(
                         "query", name, msg="Unknown query parameter", type="extra_forbidden"
                     )

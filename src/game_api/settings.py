@@ -48,7 +48,9 @@ class Settings(BaseSettings):
     )
 
     mongodb_uri: SecretStr | None = Field(None, description="The database, as a mongodb:// URI.")
-    documentdb_host: str | None = Field(None, description="Amazon DocumentDB's endpoint.")
+    documentdb_host: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9.-]{1,253}$", description="Amazon DocumentDB's endpoint."
+    )
     documentdb_port: int = Field(27017, ge=1, le=65535)
     documentdb_username: str | None = None
     documentdb_password: SecretStr | None = None
@@ -90,21 +92,24 @@ class Settings(BaseSettings):
         return uri
 
     @model_validator(mode="after")
-    def _one_database(self) -> Self:
+    def _fit_together(self) -> Self:
+        mistakes = []
         if self.mongodb_uri is not None and self.documentdb_host is not None:
-            raise ValueError(f"set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST, not both")
+            mistakes.append(f"set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST, not both")
         if self.embedded and self.environment != "local":
-            raise ValueError(
+            mistakes.append(
                 f"the embedded database is for {PREFIX}ENVIRONMENT=local alone; for "
                 f"{self.environment!r} set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST"
             )
         if self.documentdb_host is not None and not self.documentdb_ca_file.is_file():
-            raise ValueError(f"{PREFIX}DOCUMENTDB_CA_FILE: no file {self.documentdb_ca_file}")
+            mistakes.append(f"{PREFIX}DOCUMENTDB_CA_FILE: no file {self.documentdb_ca_file}")
         if (self.documentdb_username is None) != (self.documentdb_password is None):
-            raise ValueError(
+            mistakes.append(
                 f"set both or neither of {PREFIX}DOCUMENTDB_USERNAME and "
                 f"{PREFIX}DOCUMENTDB_PASSWORD"
             )
+        if mistakes:
+            raise ValueError("\n".join(mistakes))
         return self
 
 
@@ -115,9 +120,8 @@ def load_settings() -> Settings:
     except ValidationError as error:
         raise SettingsError(
             [
-                ": ".join(
-                    [*(PREFIX + str(name).upper() for name in mistake["loc"]), mistake["msg"]]
-                ).replace("Value error, ", "")
+                ": ".join([*(PREFIX + str(name).upper() for name in mistake["loc"]), line])
                 for mistake in error.errors(include_input=False, include_url=False)
+                for line in mistake["msg"].removeprefix("Value error, ").splitlines()
             ]
         ) from None

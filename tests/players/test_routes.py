@@ -112,6 +112,14 @@ async def test_a_bad_player_is_422_and_nothing_is_created(api: Api, body: Any) -
     assert (await api.get("/api/v1/players")).json()["items"] == []
 
 
+async def test_one_mistake_is_one_error_with_its_place_in_the_body(api: Api) -> None:
+    values: list[Any] = [None, [], 2**64, "x" * 3000]
+    for value in values:
+        body = {"username": "abc", "attributes": {"a": value}}
+        (error,) = (await api.post("/api/v1/players", json=body)).json()["errors"]
+        assert error["loc"] == ["body", "attributes", "a"]
+
+
 async def test_a_whole_number_may_be_written_as_a_float(api: Api) -> None:
     response = await api.post(
         "/api/v1/players",

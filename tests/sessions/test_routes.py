@@ -272,6 +272,12 @@ async def test_a_bad_put_is_422_and_changes_nothing(api: Api, changes: Any) -> N
     assert (await api.get(f"{PATH}/{session['session_id']}")).json() == session
 
 
+async def test_a_body_that_contradicts_itself_is_422_before_anything_else(api: Api) -> None:
+    body = {"min_players": 3, "max_players": 2}
+    response = await api.put(f"{PATH}/nope", json=body, headers={"If-Match": '"7"'})
+    assert refusal(response) == (422, "validation_error")
+
+
 async def test_settings_are_checked_against_the_members(api: Api) -> None:
     await add_players(api, "ada", "bob", "eve")
     session = await create(api, host_player_id="ada")
@@ -420,6 +426,7 @@ async def test_sessions_are_listed_newest_first_and_filtered(api: Api) -> None:
         "host_player_id=a.b",
         "attr.=1",
         "attr.a.b=1",
+        "attr.a%0A=1",
         "attr.$where=1",
         "attr.a=1&attr.a=2",
         "attr.a=" + "x" * 2049,

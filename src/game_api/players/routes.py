@@ -145,7 +145,10 @@ async def delete_player(player_id: PlayerId, condition: IfMatch, players: Player
 async def get_player_session(
     player_id: PlayerId, response: Response, players: Players, sessions: Sessions
 ) -> SessionOut:
-    """The live session in which the player has a seat."""
+    """The live session in which the player has a seat.
+
+    `If-None-Match` is not looked at: the next session has the same versions.
+    """
     session = await sessions.of_player(await players.get(player_id))
     if session is None:
         raise NotInSession()

@@ -241,6 +241,8 @@ async def update_session(
     now: Now,
 ) -> SessionOut:
     """Change a session's status and settings, all of it or nothing; absent fields stay."""
+    if "min_players" in body and "max_players" in body:
+        check_seats(body["min_players"], body["max_players"])
     rule = provided(condition, lambda session: session.change(body, now))
     session, _ = await sessions.change(session_id, rule)
     return shown(response, session)
