@@ -223,7 +223,7 @@ async def embedded_database(directory: Path) -> AsyncIterator[EmbeddedDatabase]:
     try:
         yield database
     finally:
-        keeper.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await keeper
+        while not keeper.done():  # once may not do: the driver swallows some cancellations
+            keeper.cancel()
+            await asyncio.wait([keeper], timeout=0.1)
         await database.stop()

@@ -5,6 +5,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator
 
+import pymongo
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import (
     CommandFailedEvent,
@@ -39,6 +40,7 @@ from game_api.sessions.store import SessionStore
 
 Listener = CommandListener | ConnectionPoolListener
 
+CENSUS_SECONDS = 2
 CENSUS_EVERY = 6
 """How many reports pass from one count of all live sessions to the next."""
 
@@ -85,24 +87,27 @@ class DatabaseMonitor(CommandListener, ConnectionPoolListener):
 @contextlib.asynccontextmanager
 async def reporting(metrics: Metrics, sessions: SessionStore) -> AsyncIterator[None]:
     """Reports every ten seconds, and once more at the end."""
-    reporter = asyncio.create_task(_report_for_ever(metrics, sessions))
+    # Told to stop, not cancelled: the driver may swallow a cancellation that comes amid a command.
+    stop = asyncio.Event()
+    reporter = asyncio.create_task(_report_until(stop, metrics, sessions))
     try:
         yield
     finally:
-        reporter.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await reporter
-        report(metrics)
+        stop.set()
+        await reporter
 
 
-async def _report_for_ever(metrics: Metrics, sessions: SessionStore) -> None:
-    for turn in range(10**12):
+async def _report_until(stop: asyncio.Event, metrics: Metrics, sessions: SessionStore) -> None:
+    turn = 0
+    while not stop.is_set():
         if turn % CENSUS_EVERY == 0:
-            with contextlib.suppress(PyMongoError):
+            with contextlib.suppress(PyMongoError), pymongo.timeout(CENSUS_SECONDS):
                 live, seated = await sessions.census()
                 metrics.set(LIVE_SESSIONS, live)
                 metrics.set(SEATED_PLAYERS, seated)
-        await asyncio.sleep(REPORT_SECONDS)
+        turn += 1
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(stop.wait(), REPORT_SECONDS)
         report(metrics)
 
 
