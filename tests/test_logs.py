@@ -107,13 +107,14 @@ async def test_what_is_logged_while_serving_carries_the_requests_id(log_lines: L
         "api_key=hunter2",
         "secret: hunter2",
         "the very password",
+        "swordfish!",
     ],
 )
 async def test_no_secret_gets_into_a_line(
     secret: str, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Through every field that is logged, and through messages and tracebacks."""
-    monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://u:p@h/?appName=the%20very%20password")
+    monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://u:swordfish%21@h/")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "u")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_PASSWORD", "the very password")
     log_lines.setFormatter(LineFormatter(redactor(Settings()), "pod-1"))
@@ -129,7 +130,14 @@ async def test_no_secret_gets_into_a_line(
         await api.get(f"/{secret}", headers={"X-Request-ID": JWT if secret == JWT else "x"})
     logging.getLogger("x").warning("said %s", secret)
     text = "\n".join(log_lines.lines)
-    for part in ("hunter2", JWT, JWT.split(".")[1], "AKIAIOSFODNN7EXAMPLE", "the very password"):
+    for part in (
+        "hunter2",
+        JWT,
+        JWT.split(".")[1],
+        "AKIAIOSFODNN7EXAMPLE",
+        "the very password",
+        "swordfish",
+    ):
         assert part not in text, text
     assert text.count("***") >= 5
 

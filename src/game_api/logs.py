@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from pydantic import SecretStr
 
@@ -52,6 +53,8 @@ SECRETS = re.compile(
 )
 """Credentials in connection strings, `password=...` and the like, bearer tokens, JWTs, AWS keys."""
 
+PASSWORD = re.compile(r"://[^/@:]*:([^/@]{4,})@")
+
 LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 STATUS_COLORS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 
@@ -60,6 +63,9 @@ def redactor(settings: Settings) -> Callable[[str], str]:
     """What takes secrets out of a text: those in the settings, and what looks like one."""
     values = [getattr(settings, name) for name in type(settings).model_fields]
     secrets = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
+    for secret in tuple(secrets):
+        if found := PASSWORD.search(secret):  # a connection string's own, written or meant
+            secrets += [found[1], unquote(found[1])]
 
     def redact(text: str) -> str:
         for secret in secrets:
