@@ -48,7 +48,7 @@ async def test_a_lost_answer_is_found_again(
     """Whether the write arrived or not: it is there once, and the answer is the same."""
     players = await add_players(database, 2)
     await sessions.create(a_session(max_players=1))
-    sessions._sessions = Unplugged(database.sessions, "replace_one", before)  # type: ignore
+    setattr(sessions, "_sessions", Unplugged(database.sessions, "replace_one", before))
     first, second = await joins(sessions, "s", players)
     assert first[1] is True and first[0].version == 2
     assert isinstance(second, SessionFull)
@@ -83,7 +83,7 @@ async def test_a_lost_answer_is_found_behind_other_writes(
         await other.change("s", lambda s: s.change({"status": "active"}, LATER))
         await other.change("s", lambda s: s.change({"status": "ended"}, LATER))
 
-    sessions._sessions = Overtaken(database.sessions, "replace_one", play)  # type: ignore
+    setattr(sessions, "_sessions", Overtaken(database.sessions, "replace_one", play))
     after, _ = await sessions.change("s", lambda s: s.change({"status": "starting"}, LATER))
     assert (after.status, after.version) == ("starting", 2)
     assert (await other.get("s")).status == "ended"
@@ -99,7 +99,7 @@ async def test_an_answer_lost_behind_too_many_writes_is_not_made_up(
         for number in range(WRITES_KEPT + 1):
             await rename(other, f"name {number}")
 
-    sessions._sessions = Overtaken(database.sessions, "replace_one", bury)  # type: ignore
+    setattr(sessions, "_sessions", Overtaken(database.sessions, "replace_one", bury))
     with pytest.raises(DatabaseUnavailable):
         await rename(sessions, "mine")
 
@@ -108,8 +108,8 @@ async def test_an_answer_lost_behind_too_many_writes_is_not_made_up(
 async def test_a_creation_whose_answer_was_lost_is_made_once(
     database: Database, sessions: SessionStore, players: PlayerStore, before: bool
 ) -> None:
-    sessions._sessions = Unplugged(database.sessions, "insert_one", before)  # type: ignore
-    players._players = Unplugged(database.players, "insert_one", before)  # type: ignore
+    setattr(sessions, "_sessions", Unplugged(database.sessions, "insert_one", before))
+    setattr(players, "_players", Unplugged(database.players, "insert_one", before))
     await players.create(a_player("ada"))
     session = await sessions.create(a_session("ada"))
     assert session.id == "s"
@@ -122,11 +122,11 @@ async def test_a_player_change_whose_answer_was_lost_is_made_once(
     database: Database, players: PlayerStore, before: bool
 ) -> None:
     await players.create(a_player("ada"))
-    players._players = Unplugged(database.players, "update_one", before)  # type: ignore
+    setattr(players, "_players", Unplugged(database.players, "update_one", before))
     condition = Precondition(Tags.parse("If-Match", '"1"'))
     player = await players.update("ada", {"rating": 5}, condition, LATER)
     assert (player.rating, player.version) == (5, 2)
-    players._players = Unplugged(database.players, "delete_one", before)  # type: ignore
+    setattr(players, "_players", Unplugged(database.players, "delete_one", before))
     await players.delete("ada", Precondition(None))
     assert await database.players.count_documents({}) == 0
 
@@ -138,11 +138,12 @@ async def test_a_player_change_lost_behind_another_is_not_made_up(
     await players.create(a_player("ada"))
     other = PlayerStore(database, claims)
     nothing = Precondition(None)
-    players._players = Overtaken(  # type: ignore[assignment]
+    overtaken = Overtaken(
         database.players,
         "update_one",
         lambda: other.update("ada", {"display_name": "B"}, nothing, LATER),
     )
+    setattr(players, "_players", overtaken)
     condition = Precondition(Tags.parse("If-Match", '"1"'))
     with pytest.raises(DatabaseUnavailable):
         await players.update("ada", {"rating": 7}, condition, LATER)
@@ -155,9 +156,8 @@ async def test_a_deletion_whose_answer_was_lost_spares_the_next_of_that_name(
 ) -> None:
     await players.create(a_player("ada"))
     other = PlayerStore(database, claims)
-    players._players = Overtaken(  # type: ignore[assignment]
-        database.players, "delete_one", lambda: other.create(a_player("ada"))
-    )
+    overtaken = Overtaken(database.players, "delete_one", lambda: other.create(a_player("ada")))
+    setattr(players, "_players", overtaken)
     await players.delete("ada", Precondition(None))
     assert (await other.get("ada")).version == 1
 
@@ -175,6 +175,6 @@ async def test_a_creation_is_not_taken_for_a_strangers_of_the_same_moment(
                 raise AutoReconnect("connection reset by peer")
             return await self.collection.insert_one(document)
 
-    players._players = Late(database.players, "", before=True)  # type: ignore[assignment]
+    setattr(players, "_players", Late(database.players, "", before=True))
     with pytest.raises(PlayerExists):
         await players.create(a_player("ada"))

@@ -238,7 +238,7 @@ async def test_a_player_who_is_claimed_while_being_deleted_stays(
             await join(sessions, "a", "ada")
             return await world.players.delete_one(query)
 
-    players._players = Overtaken()  # type: ignore[assignment]
+    setattr(players, "_players", Overtaken())
     with pytest.raises(InSession):
         await players.delete("ada", Precondition(None))
     assert (await sessions.get("a")).member("ada") and (await claim(world))[0] == "a"

@@ -184,9 +184,14 @@ def test_a_refused_change_changes_nothing(changes: SessionChanges, error: type[A
 
 def test_an_ended_session_is_immutable_but_for_what_it_is_already() -> None:
     session = a_session("ada", status="ended")
-    for changes in ({"name": "x"}, {"status": "active"}, {"status": "ended", "name": "x"}):
+    refused: list[SessionChanges] = [
+        {"name": "x"},
+        {"status": "active"},
+        {"status": "ended", "name": "x"},
+    ]
+    for changes in refused:
         with pytest.raises(SessionOver):
-            session.change(changes, LATER)  # type: ignore[arg-type]
+            session.change(changes, LATER)
     session.change({"status": "ended"}, LATER)
     assert session.version == 1
 

@@ -19,7 +19,7 @@ from game_api.players.store import PlayerStore
 from game_api.preconditions import Precondition
 from game_api.sessions.claims import Claims
 from game_api.sessions.model import Session
-from game_api.sessions.store import SessionFilter, SessionStore, readings
+from game_api.sessions.store import Rule, SessionFilter, SessionStore, readings
 from tests.build import LATER, a_player, a_session
 from tests.documentdb import DocumentDbGuard
 
@@ -35,6 +35,10 @@ def joins(store: SessionStore, session_id: str, players: Iterable[str]) -> Any:
         return store.change(session_id, lambda s: s.join([player], None, LATER))
 
     return asyncio.gather(*map(join, players), return_exceptions=True)
+
+
+def joining(player: str) -> Rule[bool]:
+    return lambda session: session.join([player], None, LATER)
 
 
 def writes(guard: DocumentDbGuard) -> int:
@@ -168,10 +172,7 @@ async def test_a_player_wanted_by_many_sessions_at_once_gets_one_seat(
             await stores[0].create(a_session(id=session_id, max_players=12))
         attempts = [(store, i, p) for p in players for i in ids for store in stores]
         answers = await asyncio.gather(
-            *(
-                store.change(i, lambda s, p=p: s.join([p], None, LATER))  # type: ignore[misc]
-                for store, i, p in attempts
-            ),
+            *(store.change(i, joining(p)) for store, i, p in attempts),
             return_exceptions=True,
         )
     won: dict[str, set[str]] = {p: set() for p in players}
