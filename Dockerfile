@@ -1,0 +1,47 @@
+# Builds with BuildKit and with the classic builder. Any Debian image with Python >= 3.11 and its
+# venv module serves as PYTHON_IMAGE.
+ARG PYTHON_IMAGE=python:3.13.12-slim-bookworm
+
+FROM ${PYTHON_IMAGE} AS build
+WORKDIR /build
+# Two environments: one that builds, with pip and setuptools, and the one that is shipped.
+RUN python3 -m venv tools && python3 -m venv --without-pip /opt/game-api
+COPY requirements/build.txt requirements/base.txt requirements/
+RUN tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
+    && tools/bin/pip --python /opt/game-api/bin/python install --no-cache-dir --only-binary :all: \
+        --require-hashes -r requirements/base.txt
+COPY pyproject.toml README.md LICENSE ./
+COPY src/game_api src/game_api
+RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
+    && tools/bin/pip --python /opt/game-api/bin/python install --no-deps --no-index dist/*.whl
+
+FROM ${PYTHON_IMAGE}
+# The base image's own pip has nothing to do here.
+RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
+    /usr/local/lib/python3.*/site-packages/* /usr/share/python-wheels
+# DocumentDB's certificate authorities, where GAME_API_DOCUMENTDB_CA_FILE expects them.
+ARG CA_BUNDLE=certificates/global-bundle.pem
+COPY ${CA_BUNDLE} /etc/ssl/certs/global-bundle.pem
+COPY --from=build /opt/game-api /opt/game-api
+
+# What changes with each build comes last, so that the layers above stay the same.
+ARG COMMIT=unknown
+ARG SOURCE=unknown
+ARG VERSION=unknown
+LABEL org.opencontainers.image.title="game-api" \
+    org.opencontainers.image.licenses="MIT" \
+    org.opencontainers.image.revision="${COMMIT}" \
+    org.opencontainers.image.source="${SOURCE}" \
+    org.opencontainers.image.version="${VERSION}"
+ENV GAME_API_COMMIT="${COMMIT}" \
+    GAME_API_HOST=0.0.0.0 \
+    PATH=/opt/game-api/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1
+
+# A number, so that Kubernetes can tell that it is not root.
+USER 10001:10001
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ.get('GAME_API_PORT', 8000)}/health\", timeout=2)"]
+ENTRYPOINT ["game-api"]
