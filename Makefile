@@ -6,11 +6,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ARGS ?=
+COMMIT = $(shell git rev-parse HEAD)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench fmt lint lock clean
+.PHONY: help run test bench manifests checkov fmt lint bump promote image lock clean
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
 	@GAME_API_LOG_FORMAT=$${GAME_API_LOG_FORMAT:-console} exec $(BIN)/game-api
@@ -18,8 +20,15 @@ run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
 test: $(VENV)/dev  ## Run the tests (ARGS="-k name" to choose)
 	$(BIN)/python -m pytest $(ARGS)
 
+manifests: $(VENV)/dev  ## Check what deploys: manifests, workflows, bump and promote
+	$(BIN)/python -m pytest tests/gitops $(ARGS)
+
 bench: $(VENV)/dev  ## Measure, as ratios within one run
 	$(BIN)/python -m pytest tests/benchmarks -s -o addopts= $(ARGS)
+
+checkov: $(VENV)/checkov/installed  ## Scan manifests, the Dockerfile and workflows, and for secrets
+	@command -v kubectl >/dev/null || { echo "checkov renders the overlays with kubectl: install it" >&2; exit 1; }
+	$(VENV)/checkov/bin/python -m tests.checkov
 
 fmt: $(VENV)/dev  ## Format the code
 	$(BIN)/black --quiet src tests
@@ -29,6 +38,16 @@ lint: $(VENV)/dev  ## Check format, style and types
 	$(BIN)/flake8 src tests
 	$(BIN)/mypy
 
+bump:  ## Deploy a build: make bump ENV=dev TAG=<commit>
+	@PYTHONPATH=src $(PYTHON) -m gitops bump "$(ENV)" "$(TAG)"
+
+promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=<repository>]
+	@PYTHONPATH=src $(BIN)/python -m gitops promote "$(FROM)" "$(TO)" $(if $(ECR),--ecr "$(ECR)")
+
+image:  ## Build the image, as game-api:<commit> (PYTHON_IMAGE= for another base)
+	docker build --tag game-api:$(COMMIT) --build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION) \
+		$(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
+
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --prerelease if-necessary-or-explicit
 
@@ -37,6 +56,7 @@ lock: $(VENV)/dev  ## Pin every dependency anew, by version and hash
 	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/base.txt
+	echo checkov | $(COMPILE) --upgrade - -o requirements/checkov.txt
 
 clean:  ## Remove the virtual environment and caches (the data in .data stays)
 	rm -rf $(VENV) .mypy_cache .pytest_cache .hypothesis build src/*.egg-info
@@ -47,8 +67,15 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps make a second run quick: nothing is installed while the pins are the same.
-$(VENV)/local $(VENV)/dev: $(VENV)/%: requirements/%.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
+$(VENV)/base $(VENV)/local $(VENV)/dev: $(VENV)/%: requirements/%.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements/build.txt -r requirements/$*.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# An environment of its own: its pins and the service's exclude each other.
+$(VENV)/checkov/installed: requirements/checkov.txt
+	@echo "installing requirements/checkov.txt into $(VENV)/checkov"
+	@$(PYTHON) -m venv --clear $(VENV)/checkov
+	@$(VENV)/checkov/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/checkov.txt
 	@touch $@

@@ -1,0 +1,1 @@
+"""What deploys: changes of an overlay's image tag, as commits on `main`."""

@@ -1,0 +1,149 @@
+"""`make promote`: a branch that copies a tag to the next environment."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from tests.aws import CloudWatch, environment
+from tests.gitops.clones import Remote, git, run
+
+
+@pytest.fixture
+def remote(tmp_path: Path) -> Remote:
+    return Remote(tmp_path)
+
+
+@pytest.fixture
+def deployed(remote: Remote) -> tuple[Path, str]:
+    """A clone, and the build that dev has and staging has not."""
+    clone = remote.clone("clone")
+    remote.commit("feat: more", "src/app.py", "2")
+    tag = remote.commit("fix: less", "src/app.py", "3")
+    assert run(clone, "bump", "dev", tag)[0] == 0
+    return clone, tag
+
+
+def test_a_promotion_is_a_branch_that_copies_the_tag(
+    remote: Remote, deployed: tuple[Path, str], tmp_path: Path
+) -> None:
+    clone, tag = deployed
+    outputs = tmp_path / "outputs"
+    code, output, errors = run(clone, "promote", "dev", "staging", GITHUB_OUTPUT=str(outputs))
+    assert (code, errors) == (0, "")
+    lines = output.splitlines()
+    assert lines[0] == f"staging: {remote.first} -> {tag}"
+    assert [line.split(maxsplit=1)[1] for line in lines[1:-1]] == [
+        "fix: less",
+        "feat: more",
+        "chore: the overlays",
+    ]
+    assert lines[-1] == "pushed promote/staging; merge it into main to deploy"
+    assert outputs.read_text() == "branch=promote/staging\n"
+    assert remote.tag("staging") == remote.first, "main changes when somebody merges"
+    assert remote.tag("staging", "promote/staging") == tag
+    assert git(remote.bare, "diff", "--name-only", "main", "promote/staging") == (
+        "apps/game-api/overlays/staging/kustomization.yaml"
+    )
+    assert "feat: more" in git(remote.bare, "log", "-1", "--format=%b", "promote/staging")
+
+
+def test_a_build_goes_through_every_environment(remote: Remote, deployed: tuple[Path, str]) -> None:
+    clone, tag = deployed
+    for source, target in (("dev", "staging"), ("staging", "prod")):
+        assert run(clone, "promote", source, target)[0] == 0
+        git(clone, "pull", "--quiet", "--ff-only", "origin", f"promote/{target}")
+        git(clone, "push", "--quiet", "origin", "main")
+    assert {remote.tag(name) for name in ("dev", "staging", "prod")} == {tag}
+    before = remote.state()
+    code, output, _ = run(clone, "promote", "dev", "staging")
+    assert (code, output) == (0, "staging already has dev's build; nothing to promote\n")
+    assert remote.state() == before
+
+
+def test_a_newer_promotion_takes_the_place_of_one_that_was_not_merged(
+    remote: Remote, deployed: tuple[Path, str]
+) -> None:
+    clone, _ = deployed
+    assert run(clone, "promote", "dev", "staging")[0] == 0
+    newer = remote.commit("feat: new", "src/app.py", "4")
+    assert run(clone, "bump", "dev", newer)[0] == 0
+    assert run(clone, "promote", "dev", "staging")[0] == 0
+    assert remote.tag("staging", "promote/staging") == newer
+    assert git(remote.bare, "rev-parse", "promote/staging~1") == (
+        git(remote.bare, "rev-parse", "main")
+    )
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "says"),
+    [
+        ("dev", "prod", "a build goes dev -> staging -> prod, not dev -> prod"),
+        ("staging", "dev", "not staging -> dev"),
+        ("dev", "dev", "not dev -> dev"),
+        ("dev", "production", "no environment 'production'"),
+        ("", "staging", "no environment ''"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_changes_nothing(
+    remote: Remote, deployed: tuple[Path, str], source: str, target: str, says: str
+) -> None:
+    before = remote.state()
+    code, output, errors = run(deployed[0], "promote", source, target)
+    assert (code, output) == (1, "")
+    assert errors.startswith("promote: ") and says in errors and "Traceback" not in errors
+    assert remote.state() == before
+
+
+def test_a_dirty_tree_is_refused(remote: Remote, deployed: tuple[Path, str]) -> None:
+    clone, _ = deployed
+    (clone / "src/app.py").write_text("not committed")
+    before = remote.state()
+    code, _, errors = run(clone, "promote", "dev", "staging")
+    assert code == 1 and "the working tree has changes" in errors
+    assert remote.state() == before
+
+
+def test_a_promotion_never_goes_back(remote: Remote, deployed: tuple[Path, str]) -> None:
+    clone, tag = deployed
+    newest = remote.commit("feat: new", "src/app.py", "4")
+    assert run(clone, "bump", "staging", newest)[0] == 0
+    before = remote.state()
+    code, _, errors = run(clone, "promote", "dev", "staging")
+    assert code == 1 and f"staging's {newest} is newer than dev's {tag}" in errors
+    assert remote.state() == before
+
+
+@pytest.fixture(scope="module")
+def aws() -> Iterator[dict[str, str]]:
+    cloud = CloudWatch()
+    cloud.start()
+    yield {**environment(cloud.endpoint), "AWS_ENDPOINT_URL": cloud.endpoint}
+    cloud.stop()
+
+
+def test_an_image_that_ecr_does_not_have_is_not_promoted(
+    remote: Remote, deployed: tuple[Path, str], aws: dict[str, str]
+) -> None:
+    clone, tag = deployed
+    before = remote.state()
+    code, _, errors = run(clone, "promote", "dev", "staging", "--ecr=game-api", **aws)
+    assert code == 1 and "RepositoryNotFoundException" in errors
+    ecr = boto3.Session("test", "test", region_name="eu-central-1").client(
+        "ecr", endpoint_url=aws["AWS_ENDPOINT_URL"]
+    )
+    ecr.create_repository(repositoryName="game-api")
+    code, _, errors = run(clone, "promote", "dev", "staging", "--ecr=game-api", **aws)
+    assert code == 1 and f"ECR repository game-api has no image {tag}" in errors
+    assert remote.state() == before
+    ecr.put_image(
+        repositoryName="game-api",
+        imageManifest=json.dumps({"schemaVersion": 2}),
+        imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
+        imageTag=tag,
+    )
+    code, _, errors = run(clone, "promote", "dev", "staging", "--ecr=game-api", **aws)
+    assert (code, errors) == (0, "")
+    assert remote.tag("staging", "promote/staging") == tag
