@@ -15,6 +15,7 @@ COPY src/game_api src/game_api
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && tools/bin/pip --python /opt/game-api/bin/python install --no-deps --no-index dist/*.whl
 
+# checkov:skip=CKV_DOCKER_7:PYTHON_IMAGE has an exact tag, see above
 FROM ${PYTHON_IMAGE}
 # The base image's own pip has nothing to do here.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \

@@ -32,6 +32,7 @@ async def test_readiness_ends_when_shutdown_begins(api: Api, process: Process) -
 async def test_without_its_database_the_service_lives_but_is_not_ready(
     process: Process,
 ) -> None:
+    # checkov:skip=CKV_SECRET_4:made up
     app = create_app(Settings(), "mongodb://user:hunter2@127.0.0.1:1/", process)
     async with app.router.lifespan_context(app) as state:
         transport = httpx2.ASGITransport(with_state(app, dict(state or {})))

@@ -163,6 +163,7 @@ def test_indexes_are_created_by_a_command_that_can_be_repeated(uri: str) -> None
 
 
 def test_indexes_that_can_not_be_created_are_told() -> None:
+    # checkov:skip=CKV_SECRET_4:made up
     uri = "mongodb://user:hunter2@127.0.0.1:1/"
     service = Service({"GAME_API_MONGODB_URI": uri}, "create-indexes")
     assert service.wait() == 1
