@@ -26,9 +26,10 @@ manifests: $(VENV)/dev  ## Check what deploys: manifests, workflows, bump and pr
 bench: $(VENV)/dev  ## Measure, as ratios within one run
 	$(BIN)/python -m pytest tests/benchmarks -s -o addopts= $(ARGS)
 
-checkov: $(VENV)/checkov/installed  ## Scan manifests, the Dockerfile and workflows, and for secrets
+checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan manifests, the Dockerfile and workflows, and for secrets
 	@command -v kubectl >/dev/null || { echo "checkov renders the overlays with kubectl: install it" >&2; exit 1; }
-	$(VENV)/checkov/bin/python -m tests.checkov
+	$(BIN)/python -m tests.checkov.gate
+	$(BIN)/python -m pytest tests/checkov -o addopts= --quiet
 
 fmt: $(VENV)/dev  ## Format the code
 	$(BIN)/black --quiet src tests

@@ -41,7 +41,7 @@ def test_ten_bumps_at_once_lose_nothing_and_the_newest_wins(remote: Remote, firs
     order = tags if first == "oldest" else tags[::-1]
     # People push other things meanwhile.
     bumps = [start(clone, "bump", "dev", tag) for clone, tag in zip(clones, order)]
-    pushed = []
+    pushed: list[str] = []
     while any(bump.poll() is None for bump in bumps) and len(pushed) < 20:
         try:
             pushed.append(f"docs: {len(pushed)}")

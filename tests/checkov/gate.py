@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CHECKOV = ROOT / ".venv/checkov/bin/checkov"
 CONFIG = ROOT / ".checkov.yaml"
 
@@ -107,7 +107,8 @@ def run_in(folder: Path, scan: Scan) -> Result:
             f"{check['check_name']}"
         )
     for check in results.get("skipped_checks", []):
-        if not (check["check_result"].get("suppress_comment") or "").strip():
+        reason = check["check_result"].get("suppress_comment")
+        if not reason or reason == "No comment provided":  # checkov's own words
             complaints.append(
                 f"{check['check_id']} has no reason to be skipped: {check['resource']}"
             )
@@ -120,11 +121,11 @@ def main() -> None:
     everything = scans(ROOT)
     with ThreadPoolExecutor(max_workers=2) as pool:
         results = list(pool.map(run, everything))
-    print(f"{'framework':15} {'folder':28} {'passed':>6} {'skipped':>7} {'failed':>6}")
+    print(f"{'framework':15} {'folder':33} {'passed':>6} {'skipped':>7} {'failed':>6}")
     for scan, result in zip(everything, results):
         folder = str(scan.folder.relative_to(ROOT))
         count = len(result.complaints)
-        print(f"{scan.framework:15} {folder:28} {result.passed:6} {result.skipped:7} {count:6}")
+        print(f"{scan.framework:15} {folder:33} {result.passed:6} {result.skipped:7} {count:6}")
         for complaint in result.complaints:
             print(f"  {complaint}")
     sys.exit(any(result.complaints for result in results))
