@@ -1,16 +1,10 @@
 """`make bump`: a commit that changes one tag, whatever else is pushed at the same time."""
 
 import subprocess
-from pathlib import Path
 
 import pytest
 
 from tests.gitops.clones import ROOT, Remote, git, run, start
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Remote:
-    return Remote(tmp_path)
 
 
 def test_a_bump_is_one_commit_that_changes_one_line(remote: Remote) -> None:

@@ -1,19 +1,11 @@
 """`make promote`: a branch that copies a tag to the next environment."""
 
-import json
-from collections.abc import Iterator
 from pathlib import Path
 
-import boto3
 import pytest
 
-from tests.aws import CloudWatch, environment
 from tests.gitops.clones import Remote, git, run
-
-
-@pytest.fixture
-def remote(tmp_path: Path) -> Remote:
-    return Remote(tmp_path)
+from tests.gitops.conftest import Registry
 
 
 @pytest.fixture
@@ -116,34 +108,19 @@ def test_a_promotion_never_goes_back(remote: Remote, deployed: tuple[Path, str])
     assert remote.state() == before
 
 
-@pytest.fixture(scope="module")
-def aws() -> Iterator[dict[str, str]]:
-    cloud = CloudWatch()
-    cloud.start()
-    yield {**environment(cloud.endpoint), "AWS_ENDPOINT_URL": cloud.endpoint}
-    cloud.stop()
-
-
 def test_an_image_that_ecr_does_not_have_is_not_promoted(
-    remote: Remote, deployed: tuple[Path, str], aws: dict[str, str]
+    remote: Remote, deployed: tuple[Path, str], registry: Registry
 ) -> None:
     clone, tag = deployed
     before = remote.state()
-    code, _, errors = run(clone, "promote", "dev", "staging", "--ecr=game-api", **aws)
+    promote = ("promote", "dev", "staging", "--ecr=game-api")
+    code, _, errors = run(clone, *promote, **registry.environment)
     assert code == 1 and "RepositoryNotFoundException" in errors
-    ecr = boto3.Session("test", "test", region_name="eu-central-1").client(
-        "ecr", endpoint_url=aws["AWS_ENDPOINT_URL"]
-    )
-    ecr.create_repository(repositoryName="game-api")
-    code, _, errors = run(clone, "promote", "dev", "staging", "--ecr=game-api", **aws)
+    registry.create()
+    code, _, errors = run(clone, *promote, **registry.environment)
     assert code == 1 and f"ECR repository game-api has no image {tag}" in errors
     assert remote.state() == before
-    ecr.put_image(
-        repositoryName="game-api",
-        imageManifest=json.dumps({"schemaVersion": 2}),
-        imageManifestMediaType="application/vnd.oci.image.manifest.v1+json",
-        imageTag=tag,
-    )
-    code, _, errors = run(clone, "promote", "dev", "staging", "--ecr=game-api", **aws)
+    registry.push(tag)
+    code, _, errors = run(clone, *promote, **registry.environment)
     assert (code, errors) == (0, "")
     assert remote.tag("staging", "promote/staging") == tag
