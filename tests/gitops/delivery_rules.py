@@ -202,6 +202,14 @@ def workflows_call_what_make_has(tree: Tree) -> Iterator[str]:
                     yield f"{name}: make {target} does not exist"
 
 
+def promotions_follow_the_order(tree: Tree) -> Iterator[str]:
+    """What can be chosen is what there is."""
+    inputs = tree.workflows()["promote"][True]["workflow_dispatch"]["inputs"]  # type: ignore[index]
+    chosen = tuple(inputs["from"]["options"]), tuple(inputs["to"]["options"])
+    if chosen != (overlay.ENVIRONMENTS[:-1], overlay.ENVIRONMENTS[1:]):
+        yield f"promotions can be from and to {chosen}"
+
+
 def steps(workflow: Manifest) -> Iterator[dict[str, Any]]:
     for job in workflow["jobs"].values():
         yield from job.get("steps", [])
@@ -216,4 +224,5 @@ RULES: tuple[Rule, ...] = (
     workflows_have_few_rights,
     releases_follow_the_images_inputs,
     workflows_call_what_make_has,
+    promotions_follow_the_order,
 )

@@ -1,10 +1,12 @@
 """The rules hold for the repository, and each of them notices when one does not."""
 
+import re
+
 import pytest
 
 from tests.gitops import delivery_rules, rules
 from tests.gitops.rules import Rule
-from tests.gitops.tree import Tree
+from tests.gitops.tree import FACTS, ROOT, Tree
 
 RULES = (*rules.RULES, *delivery_rules.RULES)
 
@@ -17,3 +19,10 @@ def tree() -> Tree:
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
 def test_a_rule_holds(tree: Tree, rule: Rule) -> None:
     assert list(rule(tree)) == []
+
+
+def test_the_facts_are_what_is_read_and_what_is_documented(tree: Tree) -> None:
+    documented = (ROOT / "docs/deploy.md").read_text().partition("| annotation |")[2]
+    rows = documented.partition("\n\n")[0].splitlines()[2:]
+    named = {fact for row in rows for fact in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert rules.facts_read(tree) == FACTS.keys() == named

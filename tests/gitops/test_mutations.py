@@ -289,6 +289,13 @@ MISTAKES = (
         "make chekov",
         "make chekov does not exist",
     ),
+    Mistake(
+        delivery.promotions_follow_the_order,
+        ".github/workflows/promote.yaml",
+        "options: [staging, prod]",
+        "options: [staging, production]",
+        "promotions can be",
+    ),
 )
 
 
