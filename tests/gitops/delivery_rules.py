@@ -192,6 +192,31 @@ def releases_follow_the_images_inputs(tree: Tree) -> Iterator[str]:
             yield f"the Dockerfile copies {path}, and .dockerignore leaves it out"
 
 
+def the_image_holds_what_it_needs(tree: Tree) -> Iterator[str]:
+    """A pinned base, pinned dependencies, any builder, and no secret way around the pins."""
+    text = tree.text("Dockerfile")
+    build, final = text.rsplit("\nFROM ", 1)
+    if not re.search(r"^ARG PYTHON_IMAGE=python:3\.13\.\d+-slim-\w+(@sha256:\w{64})?$", text, re.M):
+        yield "the base image is no exact version of python:3.13-slim"
+    if "RUN --mount" in text:
+        yield "RUN --mount: the classic builder can't"
+    for install in re.findall(
+        r"pip\S* (?:--python \S+ )?install (.*?)(?=&&|\nCOPY|\nRUN|$)", build, re.S
+    ):
+        if "--require-hashes" not in install and "--no-index" not in install:
+            yield f"installed without hashes: {install.strip()}"
+    for word in ("local.txt", "dev.txt", "apt-get", "secantus"):
+        if word in text:
+            yield f"{word} has no place in the image"
+    if re.search(r"\bpip (install|wheel)|-m venv", final):
+        yield "something is built in the final stage"
+    for label in ("revision", "source", "version"):
+        if f"org.opencontainers.image.{label}=" not in final:
+            yield f"the image has no label {label}"
+    if "GAME_API_COMMIT=" not in final:
+        yield "the image does not know its commit"
+
+
 def workflows_call_what_make_has(tree: Tree) -> Iterator[str]:
     """Every target exists."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
@@ -223,6 +248,7 @@ RULES: tuple[Rule, ...] = (
     applications_heal_and_survive,
     workflows_have_few_rights,
     releases_follow_the_images_inputs,
+    the_image_holds_what_it_needs,
     workflows_call_what_make_has,
     promotions_follow_the_order,
 )

@@ -1,6 +1,8 @@
 """The rules hold for the repository, and each of them notices when one does not."""
 
 import re
+import ssl
+import time
 
 import pytest
 
@@ -8,6 +10,7 @@ from tests.gitops import delivery_rules, rules
 from tests.gitops.rules import Rule
 from tests.gitops.tree import FACTS, ROOT, Tree
 
+YEAR = 365 * 86400
 RULES = (*rules.RULES, *delivery_rules.RULES)
 
 
@@ -26,3 +29,12 @@ def test_the_facts_are_what_is_read_and_what_is_documented(tree: Tree) -> None:
     rows = documented.partition("\n\n")[0].splitlines()[2:]
     named = {fact for row in rows for fact in re.findall(r"`(\w+)`", row.split("|")[1])}
     assert rules.facts_read(tree) == FACTS.keys() == named
+
+
+def test_the_certificate_authorities_of_documentdb_are_amazons_and_last() -> None:
+    bundle = ssl.create_default_context(cafile=str(ROOT / "certificates/global-bundle.pem"))
+    authorities = bundle.get_ca_certs()
+    assert len(authorities) > 70
+    for authority in authorities:
+        assert "Amazon RDS" in str(authority["subject"])
+        assert ssl.cert_time_to_seconds(str(authority["notAfter"])) > time.time() + YEAR

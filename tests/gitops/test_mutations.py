@@ -283,6 +283,20 @@ MISTAKES = (
         "the tag that a release commits to dev makes a release",
     ),
     Mistake(
+        delivery.the_image_holds_what_it_needs,
+        "Dockerfile",
+        "RUN tools/bin/pip install",
+        "RUN --mount=type=cache,target=/root/.cache tools/bin/pip install",
+        "the classic builder can't",
+    ),
+    Mistake(
+        delivery.the_image_holds_what_it_needs,
+        "Dockerfile",
+        "--require-hashes -r requirements/base.txt",
+        "-r requirements/base.txt",
+        "installed without hashes",
+    ),
+    Mistake(
         delivery.workflows_call_what_make_has,
         ".github/workflows/ci.yaml",
         "make checkov",
