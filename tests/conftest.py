@@ -18,7 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from game_api.app import Process, create_app
 from game_api.database import Database, connect, create_indexes
 from game_api.embedded import EmbeddedDatabase
-from game_api.logs import LineFormatter, redactor, stamped
+from game_api.logs import LineFormatter, Redactor, stamped
 from game_api.metrics import Metrics
 from game_api.players.store import PlayerStore
 from game_api.sessions.claims import Claims
@@ -134,7 +134,7 @@ class Lines(logging.Handler):
 def log_lines() -> Iterator[Lines]:
     """The JSON lines that are logged in this process, from debug on."""
     handler = Lines()
-    handler.setFormatter(LineFormatter(redactor(Settings()), "pod-1"))
+    handler.setFormatter(LineFormatter(Redactor(Settings()), "pod-1"))
     root = logging.getLogger()
     level = root.level
     factory = logging.getLogRecordFactory()

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from game_api import __version__
 from game_api.embedded import free_port
-from game_api.logs import ConsoleFormatter, LineFormatter, redactor, request_id
+from game_api.logs import ConsoleFormatter, LineFormatter, Logs, Redactor, request_id
 from game_api.metrics import Metrics
 from game_api.middleware import RequestContext
 from game_api.settings import Settings
@@ -119,7 +119,7 @@ async def test_no_secret_gets_into_a_line(
     monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://u:swordfish%21@h/")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "u")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_PASSWORD", "the very password")
-    log_lines.setFormatter(LineFormatter(redactor(Settings()), "pod-1"))
+    log_lines.setFormatter(LineFormatter(Redactor(Settings()), "pod-1"))
 
     async def fails(scope: Any, receive: Any, send: Any) -> None:
         scope["route"] = type("Route", (), {"path": f"/x/{secret}"})()
@@ -148,7 +148,7 @@ async def test_no_secret_gets_into_a_line(
 def test_any_text_is_one_line_of_json(message: str, path: str) -> None:
     record = logging.LogRecord("x", logging.INFO, "f", 1, "%s", (message,), None)
     record.access = {"path": path, "status": 200, "duration_ms": 1.0}
-    line = LineFormatter(redactor(Settings()), "pod").format(record)
+    line = LineFormatter(Redactor(Settings()), "pod").format(record)
     assert "\n" not in line and json.loads(line)["level"] == "info"
     line.encode()
 
@@ -159,18 +159,18 @@ def test_a_very_long_record_stays_one_line_of_valid_json() -> None:
     except ValueError:
         error = sys.exc_info()
     record = logging.LogRecord("x", logging.ERROR, "f", 1, "\u20ac" * 3_000_000, (), error)
-    line = LineFormatter(redactor(Settings()), "pod").format(record)
+    line = LineFormatter(Redactor(Settings()), "pod").format(record)
     assert len(line.encode()) < 1024 * 1024 - 26
     assert " ... " in json.loads(line)["exception"]
 
 
 def test_the_console_shows_what_a_person_wants_to_see() -> None:
-    formatter = ConsoleFormatter(redactor(Settings()), "pod", color=False)
+    formatter = ConsoleFormatter(Redactor(Settings()), "pod", color=False)
     record = logging.LogRecord("game_api.access", logging.INFO, "f", 1, "GET /x", (), None)
     record.access = {"status": 404, "duration_ms": 1.26}
     record.request_id = "abc"
     assert formatter.format(record)[13:] == "INFO    GET /x 404 1.3 ms  abc"
-    colored = ConsoleFormatter(redactor(Settings()), "pod", color=True).format(record)
+    colored = ConsoleFormatter(Redactor(Settings()), "pod", color=True).format(record)
     assert "\x1b[33m404\x1b[0m" in colored
 
 
@@ -225,3 +225,11 @@ def test_a_reader_who_stalls_does_not_stall_the_service(service_database: str) -
     finally:
         process.kill()
         process.communicate()
+
+
+def test_a_secret_that_is_told_later_is_hidden_from_then_on() -> None:
+    redact = Redactor(Settings())
+    logs = Logs(redact=redact)
+    assert redact("it is xyzzy-plugh") == "it is xyzzy-plugh"
+    logs.hide("xyzzy-plugh")
+    assert redact("it is xyzzy-plugh") == "it is ***"

@@ -59,23 +59,33 @@ LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31
 STATUS_COLORS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 
 
-def redactor(settings: Settings) -> Callable[[str], str]:
-    """What takes secrets out of a text: those in the settings, and what looks like one."""
-    values = [getattr(settings, name) for name in type(settings).model_fields]
-    secrets = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
-    for secret in tuple(secrets):
-        if found := PASSWORD.search(secret):  # a connection string's own, written or meant
-            secrets += [found[1], unquote(found[1])]
+class Redactor:
+    """Takes secrets out of a text: those in the settings, those it is told, what looks like one."""
 
-    def redact(text: str) -> str:
+    def __init__(self, settings: Settings) -> None:
+        self._secrets: tuple[str, ...] = ()
+        values = [getattr(settings, name) for name in type(settings).model_fields]
+        secrets = [v.get_secret_value() for v in values if isinstance(v, SecretStr)]
         for secret in secrets:
+            self.hide(secret)
+        for secret in secrets:
+            if found := PASSWORD.search(secret):  # a connection string's own, written or meant
+                self.hide(found[1])
+                self.hide(unquote(found[1]))
+
+    def hide(self, secret: str) -> None:
+        """Take this out as well, from now on."""
+        # A new tuple: another thread may be at work on the one there is.
+        if secret not in self._secrets:
+            self._secrets = (*self._secrets, secret)
+
+    def __call__(self, text: str) -> str:
+        for secret in self._secrets:
             text = text.replace(secret, "***")
         return SECRETS.sub(
             lambda found: f"{found['uri'] or found['name'] or ''}***{'@' if found['uri'] else ''}",
             text,
         )
-
-    return redact
 
 
 class LineFormatter(logging.Formatter):
@@ -232,10 +242,17 @@ class Logs:
         relay: Relay | None = None,
         cloudwatch: "CloudWatchHandler | None" = None,
         readable: bool = False,
+        redact: Redactor | None = None,
     ) -> None:
         self.relay = relay
         self.cloudwatch = cloudwatch
         self.readable = readable
+        self._redact = redact
+
+    def hide(self, secret: str) -> None:
+        """Keep a secret out of every line from now on."""
+        if self._redact is not None:
+            self._redact.hide(secret)
 
     def close(self) -> None:
         """Write and deliver what is queued, within a bounded time."""
@@ -255,7 +272,7 @@ def stamped(*arguments: Any, **keywords: Any) -> logging.LogRecord:
 
 def configure(settings: Settings, metrics: Metrics) -> Logs:
     """Send every logger's records where the settings say. Raises SettingsError."""
-    redact = redactor(settings)
+    redact = Redactor(settings)
     pod = settings.pod_name or socket.gethostname()
     lines = LineFormatter(redact, pod)
     terminal = sys.stdout.isatty()
@@ -286,4 +303,4 @@ def configure(settings: Settings, metrics: Metrics) -> Logs:
     for chatty in ("botocore", "boto3", "urllib3", "pymongo"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     logging.captureWarnings(True)
-    return Logs(relay, cloudwatch, readable=console)
+    return Logs(relay, cloudwatch, readable=console, redact=redact)
