@@ -16,6 +16,7 @@ from pymongo.errors import PyMongoError
 
 from game_api import __version__
 from game_api.app import Process, create_app
+from game_api.connection import connection
 from game_api.database import check_connection_options, connect, create_indexes, database_uri
 from game_api.embedded import EmbeddedDatabaseError, embedded_database
 from game_api.logs import configure
@@ -152,9 +153,12 @@ def prometheus(settings: Settings, metrics: Metrics) -> Iterator[None]:
 
 async def make_indexes(settings: Settings, process: Process) -> None:
     """Create the indexes that are missing, and say which there are. Raises CommandError."""
-    async with prepared_database(settings) as uri, connect(uri) as client:
+    async with (
+        prepared_database(settings) as uri,
+        connection(settings, uri) as database,
+    ):
         try:
-            names = await create_indexes(client.get_default_database(settings.database))
+            names = await database.run(create_indexes)
         except PyMongoError as error:
             raise CommandError(f"can't create the indexes: {type(error).__name__}") from error
     for name in names:

@@ -14,7 +14,7 @@ from starlette.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
 from game_api import __version__, errors, health, openapi
-from game_api.database import Client, connect
+from game_api.connection import Connection, connection
 from game_api.logs import Logs
 from game_api.metrics import Metrics
 from game_api.middleware import RequestContext
@@ -48,7 +48,7 @@ class State(TypedDict):
 
     settings: Settings
     process: Process
-    client: Client
+    connection: Connection
     players: PlayerStore
     sessions: SessionStore
 
@@ -62,15 +62,15 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         heard_by = [DatabaseMonitor(metrics), *listeners]
-        async with connect(uri, event_listeners=heard_by) as client:
-            database = client.get_default_database(settings.database)
+        opened = connection(settings, uri, event_listeners=heard_by)
+        async with opened as database:
             claims = Claims(database)
             sessions = SessionStore(database, claims, metrics)
             async with reporting(metrics, sessions):
                 yield State(
                     settings=settings,
                     process=process,
-                    client=client,
+                    connection=database,
                     players=PlayerStore(database, claims),
                     sessions=sessions,
                 )

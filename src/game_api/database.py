@@ -1,14 +1,14 @@
-"""The one AsyncMongoClient of the process, and the indexes that the models declare."""
+"""The driver as it is used here: its client, its collections, the models' indexes."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from odmantic.index import ODMBaseIndex
 from pymongo import AsyncMongoClient
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import AutoReconnect, DuplicateKeyError, PyMongoError, WriteConcernError
+from pymongo.results import BulkWriteResult, DeleteResult, InsertOneResult, UpdateResult
 from pymongo.uri_parser import parse_uri
 
 from game_api.players.model import Player
@@ -17,7 +17,6 @@ from game_api.settings import Settings, SettingsError
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
-Collection = AsyncCollection[Document]
 Client = AsyncMongoClient[Document]
 
 MODELS = (Player, Session)
@@ -39,6 +38,31 @@ OPTIONS: Mapping[str, Any] = {
     "w": "majority",
 }
 """The driver's defaults here; an option in the connection string goes before them."""
+
+
+class Found(Protocol):
+    """What a query finds, once it is asked for."""
+
+    async def to_list(self) -> list[Document]: ...
+
+
+class Collection(Protocol):
+    """What the stores use of the driver's collections, with the driver's arguments."""
+
+    async def find_one(self, *arguments: Any, **options: Any) -> Document | None: ...
+    def find(self, *arguments: Any, **options: Any) -> Found: ...
+    async def aggregate(self, *arguments: Any, **options: Any) -> Found: ...
+    async def insert_one(self, *arguments: Any, **options: Any) -> InsertOneResult: ...
+    async def update_one(self, *arguments: Any, **options: Any) -> UpdateResult: ...
+    async def replace_one(self, *arguments: Any, **options: Any) -> UpdateResult: ...
+    async def delete_one(self, *arguments: Any, **options: Any) -> DeleteResult: ...
+    async def bulk_write(self, *arguments: Any, **options: Any) -> BulkWriteResult: ...
+
+
+class Collections(Protocol):
+    """A database as the stores see it: its collections, by name."""
+
+    def __getitem__(self, name: str) -> Collection: ...
 
 
 def database_uri(settings: Settings) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from game_api.clock import utc_now
-from game_api.database import Client
+from game_api.connection import Connection
 from game_api.metrics import Metrics
 from game_api.players.store import PlayerStore
 from game_api.sessions.store import SessionStore
@@ -22,9 +22,9 @@ async def sessions(request: Request) -> SessionStore:
     return store
 
 
-async def client(request: Request) -> Client:
-    the_client: Client = request.state.client
-    return the_client
+async def connection(request: Request) -> Connection:
+    of_the_process: Connection = request.state.connection
+    return of_the_process
 
 
 async def metrics(request: Request) -> Metrics:
@@ -38,6 +38,6 @@ async def now() -> datetime:
 
 Players = Annotated[PlayerStore, Depends(players)]
 Sessions = Annotated[SessionStore, Depends(sessions)]
-DatabaseClient = Annotated[Client, Depends(client)]
+DatabaseConnection = Annotated[Connection, Depends(connection)]
 TheMetrics = Annotated[Metrics, Depends(metrics)]
 Now = Annotated[datetime, Depends(now)]

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from pymongo.errors import PyMongoError
 
 from game_api import __version__
-from game_api.database import Client
-from game_api.dependencies import DatabaseClient
+from game_api.connection import Connection
+from game_api.dependencies import DatabaseConnection
 from game_api.errors import DatabaseUnavailable, ShuttingDown
 from game_api.logs import Logs
 from game_api.openapi import problems
@@ -69,11 +69,11 @@ class DetailedHealth(BaseModel):
     components: Components
 
 
-async def ping(client: Client) -> float:
+async def ping(connection: Connection) -> float:
     """Seconds that the database takes to answer. Raises PyMongoError after one second."""
     started = time.perf_counter()
     with pymongo.timeout(PING_SECONDS):
-        await client.admin.command("ping")
+        await connection.run(lambda database: database.command("ping"))
     return time.perf_counter() - started
 
 
@@ -89,12 +89,12 @@ async def health(request: Request) -> Health:
     summary="Readiness",
     responses=problems(DatabaseUnavailable, ShuttingDown),
 )
-async def ready(request: Request, client: DatabaseClient) -> Readiness:
+async def ready(request: Request, connection: DatabaseConnection) -> Readiness:
     """The process may get requests: the database answers within a second, no shutdown has begun."""
     if request.state.process.stopping:
         raise ShuttingDown()
     try:
-        await ping(client)
+        await ping(connection)
     except PyMongoError:
         raise DatabaseUnavailable("The database did not answer within a second.") from None
     return Readiness()
@@ -107,10 +107,12 @@ async def ready(request: Request, client: DatabaseClient) -> Readiness:
     response_model_exclude_none=True,
     responses={503: {"model": DetailedHealth, "description": "A required part is down."}},
 )
-async def detailed(request: Request, response: Response, client: DatabaseClient) -> DetailedHealth:
+async def detailed(
+    request: Request, response: Response, connection: DatabaseConnection
+) -> DetailedHealth:
     """How the service and its parts do."""
     try:
-        latency = await ping(client)
+        latency = await ping(connection)
         database = Component(status="ok", latency_ms=round(latency * 1000, 3))
     except PyMongoError as error:
         # The error's own text may hold addresses; its kind is enough to go and look.

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from pymongo.errors import DuplicateKeyError
 
-from game_api.database import OUTCOME_UNKNOWN, Database, Document, insert_new
+from game_api.database import OUTCOME_UNKNOWN, Collections, Document, insert_new
 from game_api.errors import (
     AlreadyInSession,
     DatabaseUnavailable,
@@ -25,7 +25,7 @@ CHANGEABLE = {*PlayerChanges.__annotations__, "username_key", "updated_at", "ver
 class PlayerStore:
     """The players of one database."""
 
-    def __init__(self, database: Database, claims: Claims) -> None:
+    def __init__(self, database: Collections, claims: Claims) -> None:
         self._players = database[+Player]
         self._claims = claims
 

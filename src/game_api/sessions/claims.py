@@ -23,7 +23,7 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
-from game_api.database import Database, Document
+from game_api.database import Collections, Document
 from game_api.errors import AlreadyInSession, ApiError, PlayerNotFound
 from game_api.ids import new_token
 from game_api.players.model import Player
@@ -67,7 +67,7 @@ class Hold:
 class Claims:
     """The claims of all players."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Collections) -> None:
         self._players = database[+Player]
         self._sessions = database[+Session]
 

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
-from game_api.database import DEADLINE, OUTCOME_UNKNOWN, Database, Document, insert_new
+from game_api.database import DEADLINE, OUTCOME_UNKNOWN, Collections, Document, insert_new
 from game_api.errors import ApiError, DatabaseUnavailable, SessionNotFound
 from game_api.ids import new_id
 from game_api.metrics import (
@@ -131,7 +131,7 @@ def readings(text: str) -> list[str | int | float | bool]:
 class SessionStore:
     """The sessions of one database."""
 
-    def __init__(self, database: Database, claims: Claims, metrics: Metrics) -> None:
+    def __init__(self, database: Collections, claims: Claims, metrics: Metrics) -> None:
         self._sessions = database[+Session]
         self._claims = claims
         self._metrics = metrics
