@@ -7,6 +7,8 @@ import pytest
 from game_api.database import connect, database_uri
 from game_api.settings import Settings, SettingsError, load_settings
 
+ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!cluster-5e9c-kX2abc"
+
 
 def test_nothing_has_to_be_set() -> None:
     settings = load_settings()
@@ -43,6 +45,28 @@ def test_nothing_has_to_be_set() -> None:
         (
             {"DOCUMENTDB_HOST": "h", "DOCUMENTDB_CA_FILE": __file__, "DOCUMENTDB_USERNAME": "u"},
             "set both or neither of GAME_API_DOCUMENTDB_USERNAME and",
+        ),
+        (
+            {"DOCUMENTDB_SECRET_ARN": ARN},
+            "GAME_API_DOCUMENTDB_SECRET_ARN needs GAME_API_DOCUMENTDB_HOST",
+        ),
+        (
+            {
+                "DOCUMENTDB_SECRET_ARN": ARN,
+                "DOCUMENTDB_HOST": "h",
+                "DOCUMENTDB_CA_FILE": __file__,
+                "DOCUMENTDB_USERNAME": "u",
+                "DOCUMENTDB_PASSWORD": "hunter2",
+            },
+            "GAME_API_DOCUMENTDB_SECRET_ARN stands instead of GAME_API_DOCUMENTDB_USERNAME and",
+        ),
+        (
+            {"DOCUMENTDB_SECRET_ARN": ARN.replace("secretsmanager", "ssm")},
+            "GAME_API_DOCUMENTDB_SECRET_ARN: String should match pattern",
+        ),
+        (
+            {"DOCUMENTDB_SECRET_ARN": ARN.replace(":eu-central-1", "")},
+            "GAME_API_DOCUMENTDB_SECRET_ARN: String should match pattern",
         ),
         ({"SHUTDOWN_DELAY": "-1"}, "GAME_API_SHUTDOWN_DELAY: Input should be greater than"),
         ({"DOCUMENTDB_HOST": "h:1"}, "GAME_API_DOCUMENTDB_HOST: String should match pattern"),

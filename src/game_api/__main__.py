@@ -19,6 +19,7 @@ from game_api.app import Process, create_app
 from game_api.connection import connection
 from game_api.database import check_connection_options, connect, create_indexes, database_uri
 from game_api.embedded import EmbeddedDatabaseError, embedded_database
+from game_api.errors import CredentialsError
 from game_api.logs import configure
 from game_api.metrics import Metrics
 from game_api.settings import Settings, SettingsError, load_settings
@@ -155,10 +156,12 @@ async def make_indexes(settings: Settings, process: Process) -> None:
     """Create the indexes that are missing, and say which there are. Raises CommandError."""
     async with (
         prepared_database(settings) as uri,
-        connection(settings, uri) as database,
+        connection(settings, uri, process.logs) as database,
     ):
         try:
             names = await database.run(create_indexes)
+        except CredentialsError as error:
+            raise CommandError(f"can't create the indexes: {error}") from error
         except PyMongoError as error:
             raise CommandError(f"can't create the indexes: {type(error).__name__}") from error
     for name in names:

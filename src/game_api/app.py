@@ -62,7 +62,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         heard_by = [DatabaseMonitor(metrics), *listeners]
-        opened = connection(settings, uri, event_listeners=heard_by)
+        opened = connection(settings, uri, process.logs, event_listeners=heard_by)
         async with opened as database:
             claims = Claims(database)
             sessions = SessionStore(database, claims, metrics)

@@ -1,7 +1,7 @@
 """The connection to the database: whatever runs on it finds the client of the moment.
 
 The stores hold a connection's collections and never a client, so that a client can be replaced
-under them.
+under them (see `rotation`).
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,10 +12,14 @@ from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.results import BulkWriteResult, DeleteResult, InsertOneResult, UpdateResult
 
 from game_api.database import Database, Document, connect
+from game_api.logs import Logs
 from game_api.settings import Settings
 
 Result = TypeVar("Result")
 Command = Callable[[Database], Awaitable[Result]]
+
+PATIENCE = 3.0
+"""Seconds that a command may wait for credentials; then one is left of its deadline."""
 
 
 class Connection:
@@ -45,8 +49,11 @@ class Connection:
     def __getitem__(self, name: str) -> "CurrentCollection":
         return CurrentCollection(self, name)
 
-    async def run(self, command: Command[Result]) -> Result:
-        """Run a command: a call of the driver's, or several that may be repeated as a whole."""
+    async def run(self, command: Command[Result], patience: float = PATIENCE) -> Result:
+        """Run a command: a call of the driver's, or several that may be repeated as a whole.
+
+        `patience` is how many seconds it may wait for credentials.
+        """
         return await command(self._database)
 
 
@@ -104,6 +111,13 @@ class Query:
         return await self._run()
 
 
-def connection(settings: Settings, uri: str, **options: Any) -> Connection:
+def connection(settings: Settings, uri: str, logs: Logs, **options: Any) -> Connection:
     """The connection that the settings describe; `options` are the driver's."""
-    return Connection(uri, settings.database, **options)
+    if settings.documentdb_secret_arn is None:
+        return Connection(uri, settings.database, **options)
+    # The AWS SDK costs a third of a second and 30 MB: only those who use it pay for it.
+    from game_api.credentials import Secret
+    from game_api.rotation import RotatingConnection
+
+    secret = Secret(settings.documentdb_secret_arn, logs.hide)
+    return RotatingConnection(uri, settings.database, secret, **options)

@@ -66,7 +66,10 @@ class Collections(Protocol):
 
 
 def database_uri(settings: Settings) -> str:
-    """The connection string that the settings describe, for a database that is not embedded."""
+    """The connection string that the settings describe, for a database that is not embedded.
+
+    What a secret of AWS holds is not in it: it comes later, and changes.
+    """
     if settings.mongodb_uri is not None:
         return settings.mongodb_uri.get_secret_value()
     credentials = ""

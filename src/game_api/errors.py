@@ -153,6 +153,10 @@ class DatabaseUnavailable(ApiError):
         super().__init__(detail, headers={"Retry-After": "1"})
 
 
+class CredentialsError(ConnectionFailure):
+    """There are no credentials that the database takes; the text says why, and has no secret."""
+
+
 class ShuttingDown(ApiError):
     """This process is about to stop and takes no new work."""
 
@@ -385,7 +389,8 @@ async def on_database_error(request: Request, error: Exception) -> Response:
     refusal = translated(error)
     if isinstance(refusal, InternalError):
         raise error
-    log.warning("the database did not answer: %s: %s", type(error).__name__, error)
+    if not isinstance(error, CredentialsError):  # told once for all requests, by the connection
+        log.warning("the database did not answer: %s: %s", type(error).__name__, error)
     return problem(request, refusal)
 
 

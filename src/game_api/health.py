@@ -11,12 +11,14 @@ from pymongo.errors import PyMongoError
 from game_api import __version__
 from game_api.connection import Connection
 from game_api.dependencies import DatabaseConnection
-from game_api.errors import DatabaseUnavailable, ShuttingDown
+from game_api.errors import CredentialsError, DatabaseUnavailable, ShuttingDown
 from game_api.logs import Logs
 from game_api.openapi import problems
 from game_api.routing import ApiRoute
 
 PING_SECONDS = 1.0
+PING_PATIENCE = 0.5
+"""How many of them may be spent on waiting for credentials."""
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=ApiRoute)
 
@@ -73,7 +75,7 @@ async def ping(connection: Connection) -> float:
     """Seconds that the database takes to answer. Raises PyMongoError after one second."""
     started = time.perf_counter()
     with pymongo.timeout(PING_SECONDS):
-        await connection.run(lambda database: database.command("ping"))
+        await connection.run(lambda database: database.command("ping"), PING_PATIENCE)
     return time.perf_counter() - started
 
 
@@ -116,7 +118,10 @@ async def detailed(
         database = Component(status="ok", latency_ms=round(latency * 1000, 3))
     except PyMongoError as error:
         # The error's own text may hold addresses; its kind is enough to go and look.
-        database = Component(status="down", detail=f"no answer ({type(error).__name__})")
+        detail = f"no answer ({type(error).__name__})"
+        if isinstance(error, CredentialsError):  # whose text is ours
+            detail = str(error)
+        database = Component(status="down", detail=detail)
         response.status_code = 503
     logs = condition_of(request.state.process.logs)
     return DetailedHealth(

@@ -54,6 +54,12 @@ class Settings(BaseSettings):
     documentdb_port: int = Field(27017, ge=1, le=65535)
     documentdb_username: str | None = None
     documentdb_password: SecretStr | None = None
+    documentdb_secret_arn: str | None = Field(
+        None,
+        pattern=r"^arn:aws[-a-z]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:"
+        r"[A-Za-z0-9_/+=.@!-]{1,512}$",
+        description="The AWS secret with DocumentDB's user and password, instead of these two.",
+    )
     documentdb_ca_file: Path = Field(
         Path("/etc/ssl/certs/global-bundle.pem"), description="DocumentDB's CA bundle."
     )
@@ -108,6 +114,15 @@ class Settings(BaseSettings):
                 f"set both or neither of {PREFIX}DOCUMENTDB_USERNAME and "
                 f"{PREFIX}DOCUMENTDB_PASSWORD"
             )
+        if self.documentdb_secret_arn is not None:
+            if self.documentdb_host is None:
+                mistakes.append(f"{PREFIX}DOCUMENTDB_SECRET_ARN needs {PREFIX}DOCUMENTDB_HOST")
+            if self.documentdb_username is not None or self.documentdb_password is not None:
+                mistakes.append(
+                    f"{PREFIX}DOCUMENTDB_SECRET_ARN stands instead of "
+                    f"{PREFIX}DOCUMENTDB_USERNAME and {PREFIX}DOCUMENTDB_PASSWORD; set one or the "
+                    "others"
+                )
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
