@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import boto3
 
@@ -31,7 +32,7 @@ def environment(endpoint: str) -> dict[str, str]:
     }
 
 
-class CloudWatch:
+class Moto:
     """A moto server on a port that it keeps from run to run; it forgets when it stops."""
 
     def __init__(self) -> None:
@@ -41,10 +42,9 @@ class CloudWatch:
         self.endpoint = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
 
-    @property
-    def client(self) -> Any:
+    def client_of(self, service: str) -> Any:
         return boto3.client(
-            "logs",
+            service,
             endpoint_url=self.endpoint,
             region_name="eu-central-1",
             aws_access_key_id="test",
@@ -52,7 +52,7 @@ class CloudWatch:
         )
 
     def start(self) -> None:
-        """Start it, with the log group that Terraform makes."""
+        """Start it, and wait until it takes connections."""
         command = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
         self.process = subprocess.Popen(
             [command, "-H", "127.0.0.1", "-p", str(self.port)],
@@ -68,13 +68,24 @@ class CloudWatch:
             except OSError:
                 assert time.monotonic() < deadline and self.process.poll() is None
                 time.sleep(0.1)
-        self.client.create_log_group(logGroupName=GROUP)
 
     def stop(self) -> None:
         if self.process is not None:
             self.process.kill()
             self.process.wait()
             self.process = None
+
+
+class CloudWatch(Moto):
+    """CloudWatch Logs, with the log group that Terraform makes."""
+
+    @property
+    def client(self) -> Any:
+        return self.client_of("logs")
+
+    def start(self) -> None:
+        super().start()
+        self.client.create_log_group(logGroupName=GROUP)
 
     def messages(self) -> list[str]:
         """Every message in the stream, in order."""
@@ -90,6 +101,27 @@ class CloudWatch:
                     return found
                 token = {"nextToken": page["nextForwardToken"]}
         return []
+
+
+class SecretsManager(Moto):
+    """Secrets Manager, with what it needs of a process's environment."""
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL_SECRETS_MANAGER": self.endpoint,
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+
+    def create(self, value: str) -> str:
+        """A new secret's ARN."""
+        client = self.client_of("secretsmanager")
+        arn = client.create_secret(Name=f"rds!cluster-{uuid4()}", SecretString=value)["ARN"]
+        return str(arn)
+
+    def put(self, arn: str, value: str) -> None:
+        self.client_of("secretsmanager").put_secret_value(SecretId=arn, SecretString=value)
 
 
 @contextlib.contextmanager
