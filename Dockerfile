@@ -10,7 +10,7 @@ COPY requirements/build.txt requirements/base.txt requirements/
 RUN tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
     && tools/bin/pip --python /opt/game-api/bin/python install --no-cache-dir --only-binary :all: \
         --require-hashes -r requirements/base.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml LICENSE ./
 COPY src/game_api src/game_api
 RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
     && tools/bin/pip --python /opt/game-api/bin/python install --no-deps --no-index dist/*.whl
