@@ -148,8 +148,8 @@ async def world(
 
 
 def told(log_lines: Lines) -> list[str]:
-    """What the log says about credentials, warnings only."""
-    entries = [entry for entry in log_lines.entries if entry["logger"] == "game_api.rotation"]
+    """What the service warns of."""
+    entries = [entry for entry in log_lines.entries if entry["logger"].startswith("game_api")]
     return [entry["message"] for entry in entries if entry["level"] == "warning"]
 
 
