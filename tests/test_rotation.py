@@ -154,9 +154,11 @@ def told(log_lines: Lines) -> list[str]:
 
 
 async def wait_for(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-    async with asyncio.timeout(10):
-        while not await condition():
-            await asyncio.sleep(0.05)
+    # No timeout, which cancels: the app answers a request that is cancelled, and all goes on.
+    deadline = time.monotonic() + 10
+    while not await condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
 
 
 def assert_unavailable(response: httpx2.Response) -> None:
