@@ -31,8 +31,8 @@ def promote(repository: Repository, source: str, target: str, ecr: str | None) -
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="gitops", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    command = commands.add_parser("bump", help="give an environment a newer image")
-    command.add_argument("environment", help=", ".join(overlay.ENVIRONMENTS))
+    command = commands.add_parser("bump", help="give the first environment a newer image")
+    command.add_argument("environment", help=overlay.ENVIRONMENTS[0])
     command.add_argument("tag", help="the commit that the image was built of, all 40 characters")
     command = commands.add_parser("promote", help="bring an environment's image to the next one")
     command.add_argument("source", help="the environment that has the image")

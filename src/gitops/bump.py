@@ -1,4 +1,4 @@
-"""Give an environment a newer image: a commit on `main` that changes its overlay's tag."""
+"""Give the first environment a newer image: a commit on `main` that changes its overlay's tag."""
 
 from gitops import overlay
 from gitops.errors import Refused
@@ -11,6 +11,9 @@ def bump(repository: Repository, environment: str, tag: str) -> str:
     Returns what was done, as a sentence. Raises Refused.
     """
     path = overlay.path(environment)
+    first = overlay.ENVIRONMENTS[0]
+    if environment != first:
+        raise Refused(f"a build enters at {first}; promote brings it to {environment}")
     overlay.tag(tag)
     repository.check_clean()
     outcome = ""

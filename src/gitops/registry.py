@@ -12,5 +12,9 @@ def check_image(repository: str, tag: str) -> None:
     try:
         ecr = boto3.client("ecr", config=Config(connect_timeout=5, read_timeout=10))
         ecr.describe_images(repositoryName=repository, imageIds=[{"imageTag": tag}])
-    except (BotoCoreError, ClientError) as error:
-        raise Refused(f"ECR repository {repository} has no image {tag}: {error}") from None
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "ImageNotFoundException":
+            raise Refused(f"ECR repository {repository} has no image {tag}") from None
+        raise Refused(f"can't ask ECR for the image: {error}") from None
+    except BotoCoreError as error:
+        raise Refused(f"can't ask ECR for the image: {error}") from None

@@ -18,6 +18,10 @@ ATTEMPTS = 50
 """How many lost races end a push; each means that somebody else's push went through."""
 
 
+AT_ONCE = ("cannot lock ref", "failed to update ref", "Unable to create")
+"""What git says when two pushes meet at the remote."""
+
+
 class Change(NamedTuple):
     """One file's new text, and the commit's message."""
 
@@ -109,11 +113,11 @@ class Repository:
             if push.returncode == 0:
                 self._follow(new)
                 return True
-            # Two pushes at the very same time: the remote's lock says so before the branch moves.
-            if "lock" not in push.stderr and self.fetch() == tip:
+            # Of two pushes at the very same time one is told so before the branch has moved.
+            if not any(words in push.stderr for words in AT_ONCE) and self.fetch() == tip:
                 raise Refused(f"git push: {push.stderr.strip()}")
             time.sleep(random.uniform(0, min(0.1 * 2**attempt, 3)))
-        raise Refused(f"{MAIN} moved under {ATTEMPTS} pushes; try again")
+        raise Refused(f"{MAIN} moved under {ATTEMPTS} pushes; the last one: {push.stderr.strip()}")
 
     def push_branch(self, branch: str, commit: str) -> None:
         """Make the remote's `branch`, which is nobody's but these commands', this commit."""

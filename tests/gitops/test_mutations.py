@@ -228,7 +228,14 @@ MISTAKES = (
         PROJECT,
         "kind: Ingress",
         "kind: Secret",
-        "Ingress is used, and not both",
+        "Ingress is not allowed",
+    ),
+    Mistake(
+        delivery.the_project_allows_what_is_needed_and_no_more,
+        PROJECT,
+        "kind: ReplicaSet",
+        "kind: StatefulSet",
+        "ReplicaSet is not allowed",
     ),
     Mistake(
         delivery.the_project_allows_what_is_needed_and_no_more,

@@ -105,6 +105,7 @@ class Tree:
 
         found = one(self.render("."), "ApplicationSet", application_set)
         resolved: Manifest = resolve(found["spec"]["template"])
+        assert "{{" not in str(resolved), "an action that only Argo CD knows"
         return resolved
 
     def everything(self) -> Iterator[tuple[str, list[Manifest]]]:
