@@ -44,7 +44,8 @@ def schemas_hold(tree: Tree) -> Iterator[str]:
             try:
                 kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
             except kubernetes_validate.ValidationError as error:
-                yield f"{name}: {manifest['kind']} {error.path}: {error.message}"
+                path = ".".join(str(part) for part in error.path)
+                yield f"{name}: {manifest['kind']} {path}: {error.message}"
 
 
 def images_carry_the_overlays_tag(tree: Tree) -> Iterator[str]:
