@@ -131,6 +131,8 @@ def applications_heal_and_survive(tree: Tree) -> Iterator[str]:
         }
         if spec["template"]["spec"]["project"] not in projects:
             yield f"{name}: no project {spec['template']['spec']['project']}"
+        if hook(found)[1] < 1:
+            yield f"{name}: may be there before its project is"
     for environment in overlay.ENVIRONMENTS:
         application = tree.template("game-api", environment)
         if application["metadata"]["name"] != f"game-api-{environment}":

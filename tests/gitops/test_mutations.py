@@ -250,6 +250,13 @@ MISTAKES = (
     Mistake(
         delivery.applications_heal_and_survive,
         SET,
+        'sync-wave: "1"',
+        'sync-wave: "0"',
+        "may be there before its project is",
+    ),
+    Mistake(
+        delivery.applications_heal_and_survive,
+        SET,
         "[missingkey=error]",
         "[missingkey=zero]",
         "a missing fact is not an error",
