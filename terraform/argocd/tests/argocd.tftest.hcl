@@ -1,0 +1,144 @@
+# With mock_provider: nothing is asked of AWS or of a cluster. Run with -var-file=../environments/<environment>.argocd.tfvars.
+
+mock_provider "aws" {
+  mock_data "aws_secretsmanager_secret_version" {
+    defaults = { secret_string = "{\"sshPrivateKey\":\"made up\"}" }
+  }
+}
+
+mock_provider "helm" {}
+
+override_data {
+  target = data.terraform_remote_state.base
+  values = {
+    outputs = {
+      account_id  = "111111111111"
+      environment = "dev"
+      cluster = {
+        name                       = "game-session-cluster"
+        endpoint                   = "https://mock.eks.amazonaws.com"
+        certificate_authority_data = "Y2E="
+      }
+      facts = {
+        aws_region            = "eu-central-1"
+        certificate_arn       = "arn:aws:acm:eu-central-1:111111111111:certificate/00000000"
+        documentdb_host       = "game-session-db.cluster-mock.eu-central-1.docdb.amazonaws.com"
+        documentdb_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:rds!cluster-mock-AbCdEf"
+        ecr_registry          = "111111111111.dkr.ecr.eu-central-1.amazonaws.com"
+        hostname              = "api.game.example"
+        vpc_cidr              = "10.10.0.0/16"
+        vpc_id                = "vpc-0123456789abcdef0"
+      }
+    }
+  }
+}
+
+run "argocd" {
+  assert {
+    condition     = helm_release.argocd.chart == "argo-cd" && can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", helm_release.argocd.version))
+    error_message = "Argo CD's chart has an exact version"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).configs.rbac["policy.default"] == "role:readonly"
+    error_message = "who is signed in may only look"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).server.service.type == "ClusterIP"
+    error_message = "Argo CD has no address outside of the cluster"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0])["redis-ha"].enabled == var.highly_available
+    error_message = "highly available when asked for"
+  }
+
+  assert {
+    condition     = [for m in yamldecode(helm_release.bootstrap.values[0]).manifests : "${m.kind}/${m.metadata.name}"] == ["Secret/in-cluster", "AppProject/root", "Application/root"]
+    error_message = "the bootstrap is the cluster's Secret, the root project and the root Application, and nothing else"
+  }
+
+  assert {
+    condition = (
+      local.cluster_secret.metadata.labels["argocd.argoproj.io/secret-type"] == "cluster" &&
+      local.cluster_secret.metadata.labels.environment == "dev" &&
+      local.cluster_secret.metadata.labels.aws-load-balancer-controller == "enabled"
+    )
+    error_message = "the cluster's Secret says which environment it is"
+  }
+
+  assert {
+    condition     = local.root_application.spec.source.path == "." && local.root_application.spec.project == "root"
+    error_message = "the root Application syncs the repository's kustomization.yaml"
+  }
+
+  assert {
+    condition     = yamldecode(local.root_application.spec.source.kustomize.patches[0].patch)[0].value == var.repository_url
+    error_message = "the project allows this repository alone"
+  }
+
+  assert {
+    condition     = local.root_project.spec.sourceRepos == [var.repository_url] && local.root_project.spec.clusterResourceWhitelist == [{ group = "", kind = "Namespace" }]
+    error_message = "the root Application may make namespaces, from this repository"
+  }
+}
+
+run "reads_a_private_repository" {
+  variables {
+    repository_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:deploy-key-AbCdEf"
+  }
+
+  assert {
+    condition     = jsondecode(base64decode(helm_release.bootstrap.set_sensitive[0].value)).stringData.sshPrivateKey == "made up"
+    error_message = "the deploy key goes to Argo CD"
+  }
+
+  assert {
+    condition     = !strcontains(helm_release.bootstrap.values[0], "made up")
+    error_message = "and not into the values that a plan shows"
+  }
+}
+
+run "tells_a_webhook" {
+  variables {
+    notifications_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:webhook-AbCdEf"
+  }
+
+  assert {
+    condition = alltrue([
+      for trigger in ["on-deployed", "on-health-degraded", "on-sync-failed"] :
+      contains(keys(yamldecode(helm_release.argocd.values[0]).notifications.triggers), "trigger.${trigger}")
+    ])
+    error_message = "every trigger that the Applications subscribe to is there"
+  }
+
+  assert {
+    condition     = contains(keys(yamldecode(helm_release.argocd.values[0]).notifications.notifiers), "service.webhook.game-session")
+    error_message = "so is the service"
+  }
+}
+
+run "refuses_bad_variables" {
+  command = plan
+
+  variables {
+    notifications_secret_arn = "https://hooks.example/"
+    rbac_policy              = "allow everybody"
+    repository_revision      = "the main branch"
+    repository_secret_arn    = "deploy-key"
+    repository_url           = "github.com/game-studio/game-api"
+    state_bucket             = "s3://bucket"
+    state_region             = "Frankfurt"
+  }
+
+  expect_failures = [
+    var.notifications_secret_arn,
+    var.rbac_policy,
+    var.repository_revision,
+    var.repository_secret_arn,
+    var.repository_url,
+    var.state_bucket,
+    var.state_region,
+  ]
+}

@@ -1,0 +1,206 @@
+# The cluster on private subnets, its nodes, and the add-ons that it can't do without.
+
+resource "aws_eks_cluster" "this" {
+  # checkov:skip=CKV_AWS_38:public only for the addresses in cluster_api_cidrs, which refuses the whole internet
+  name     = local.cluster_name
+  role_arn = aws_iam_role.this["cluster"].arn
+  version  = var.kubernetes_version
+
+  enabled_cluster_log_types = ["api", "audit", "authenticator", "controllerManager", "scheduler"]
+  deletion_protection       = var.protected
+
+  vpc_config {
+    subnet_ids              = aws_subnet.private[*].id
+    endpoint_private_access = true
+    # Without addresses that may call it, the API is reached from inside the VPC alone.
+    endpoint_public_access = length(var.cluster_api_cidrs) > 0
+    public_access_cidrs    = length(var.cluster_api_cidrs) > 0 ? var.cluster_api_cidrs : null
+  }
+
+  access_config {
+    authentication_mode                         = "API"
+    bootstrap_cluster_creator_admin_permissions = false
+  }
+
+  encryption_config {
+    resources = ["secrets"]
+    provider {
+      key_arn = aws_kms_key.cluster.arn
+    }
+  }
+
+  upgrade_policy {
+    support_type = "STANDARD"
+  }
+
+  tags = { Name = local.cluster_name }
+
+  depends_on = [
+    aws_cloudwatch_log_group.this,
+    aws_iam_role_policy_attachment.this,
+  ]
+}
+
+resource "aws_eks_access_entry" "admin" {
+  for_each = var.cluster_admin_arns
+
+  cluster_name  = aws_eks_cluster.this.name
+  principal_arn = each.value
+
+  tags = { Name = "admin" }
+}
+
+resource "aws_eks_access_policy_association" "admin" {
+  for_each = var.cluster_admin_arns
+
+  cluster_name  = aws_eks_cluster.this.name
+  principal_arn = aws_eks_access_entry.admin[each.key].principal_arn
+  policy_arn    = "arn:${data.aws_partition.current.partition}:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
+
+  access_scope {
+    type = "cluster"
+  }
+}
+
+# Besides the cluster's own group: what other groups refer to when they mean the nodes and their pods.
+resource "aws_security_group" "nodes" {
+  name        = "game-session-nodes"
+  description = "The nodes and their pods"
+  vpc_id      = aws_vpc.this.id
+
+  tags = { Name = "game-session-nodes" }
+}
+
+resource "aws_launch_template" "nodes" {
+  name        = "game-session-nodes"
+  description = "IMDSv2, encrypted volumes"
+
+  vpc_security_group_ids = [
+    one(aws_eks_cluster.this.vpc_config).cluster_security_group_id,
+    aws_security_group.nodes.id,
+  ]
+
+  metadata_options {
+    http_endpoint = "enabled"
+    http_tokens   = "required"
+    # One hop: the nodes themselves, not their pods.
+    http_put_response_hop_limit = 1
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+
+    ebs {
+      volume_size = 30
+      volume_type = "gp3"
+      # By the account's own key for volumes: one of ours would have to trust a role that a new account has not yet.
+      encrypted             = true
+      delete_on_termination = true
+    }
+  }
+
+  # The provider's default tags do not reach what the template makes.
+  dynamic "tag_specifications" {
+    for_each = toset(["instance", "network-interface", "volume"])
+
+    content {
+      resource_type = tag_specifications.value
+      tags          = merge(local.tags, { Name = "game-session-nodes" })
+    }
+  }
+
+  tags = { Name = "game-session-nodes" }
+}
+
+resource "aws_eks_node_group" "this" {
+  cluster_name    = aws_eks_cluster.this.name
+  node_group_name = "game-session-nodes"
+  node_role_arn   = aws_iam_role.this["nodes"].arn
+  subnet_ids      = aws_subnet.private[*].id
+  ami_type        = "AL2023_x86_64_STANDARD"
+  instance_types  = [var.node_instance_type]
+
+  launch_template {
+    id      = aws_launch_template.nodes.id
+    version = aws_launch_template.nodes.latest_version
+  }
+
+  scaling_config {
+    desired_size = 3
+    max_size     = 5
+    min_size     = 1
+  }
+
+  update_config {
+    max_unavailable = 1
+  }
+
+  node_repair_config {
+    enabled = true
+  }
+
+  tags = { Name = "game-session-nodes" }
+
+  # Nodes become ready only with their network.
+  depends_on = [
+    aws_eks_addon.before_nodes,
+    aws_iam_role_policy_attachment.this,
+  ]
+}
+
+locals {
+  addons_before_nodes = {
+    eks-pod-identity-agent = "{}"
+    kube-proxy             = "{}"
+    vpc-cni                = jsonencode({ enableNetworkPolicy = "true" })
+  }
+  addons = {
+    coredns        = "{}"
+    metrics-server = "{}"
+  }
+}
+
+# The version that AWS gives by default to this release of Kubernetes.
+data "aws_eks_addon_version" "this" {
+  for_each = merge(local.addons_before_nodes, local.addons)
+
+  addon_name         = each.key
+  kubernetes_version = var.kubernetes_version
+}
+
+resource "aws_eks_addon" "before_nodes" {
+  for_each = local.addons_before_nodes
+
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  addon_version               = data.aws_eks_addon_version.this[each.key].version
+  configuration_values        = each.value
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+
+  dynamic "pod_identity_association" {
+    for_each = each.key == "vpc-cni" ? ["aws-node"] : []
+
+    content {
+      service_account = pod_identity_association.value
+      role_arn        = aws_iam_role.this["vpc-cni"].arn
+    }
+  }
+
+  tags = { Name = each.key }
+}
+
+resource "aws_eks_addon" "this" {
+  for_each = local.addons
+
+  cluster_name                = aws_eks_cluster.this.name
+  addon_name                  = each.key
+  addon_version               = data.aws_eks_addon_version.this[each.key].version
+  configuration_values        = each.value
+  resolve_conflicts_on_create = "OVERWRITE"
+  resolve_conflicts_on_update = "OVERWRITE"
+
+  tags = { Name = each.key }
+
+  depends_on = [aws_eks_node_group.this]
+}

@@ -1,0 +1,5 @@
+# Replace the account and the repository by your own.
+state_bucket   = "game-session-terraform-111111111111"
+state_region   = "eu-central-1"
+repository_url = "https://github.com/game-studio/game-api.git"
+

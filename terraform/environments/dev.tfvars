@@ -1,0 +1,20 @@
+# Replace the account, the addresses and the names by your own.
+environment        = "dev"
+account_id         = "111111111111"
+region             = "eu-central-1"
+zones              = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+vpc_cidr           = "10.10.0.0/16"
+hostname           = "api.dev.game.example"
+certificate_arn    = "arn:aws:acm:eu-central-1:111111111111:certificate/00000000-0000-0000-0000-000000000000"
+cluster_admin_arns = ["arn:aws:iam::111111111111:role/game-session-admin"]
+alarm_emails       = ["game-session-dev@game.example"]
+
+# One registry for every environment: it is in this account for dev.
+registry_account_id         = "111111111111"
+registry_region             = "eu-central-1"
+github_repository           = "game-studio/game-api"
+registry_reader_account_ids = ["222222222222", "333333333333"]
+
+# What is only of use in production is off, and the whole can be destroyed.
+protected          = false
+log_retention_days = 30

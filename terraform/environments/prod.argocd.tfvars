@@ -1,0 +1,6 @@
+# Replace the account and the repository by your own.
+state_bucket   = "game-session-terraform-333333333333"
+state_region   = "eu-central-1"
+repository_url = "https://github.com/game-studio/game-api.git"
+
+highly_available = true

@@ -1,0 +1,19 @@
+# Replace the account, the addresses and the names by your own.
+environment        = "prod"
+account_id         = "333333333333"
+region             = "eu-central-1"
+zones              = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+vpc_cidr           = "10.30.0.0/16"
+hostname           = "api.game.example"
+certificate_arn    = "arn:aws:acm:eu-central-1:333333333333:certificate/00000000-0000-0000-0000-000000000000"
+cluster_admin_arns = ["arn:aws:iam::333333333333:role/game-session-admin"]
+alarm_emails       = ["game-session-prod@game.example"]
+
+# One registry for every environment: it is in this account for dev.
+registry_account_id = "111111111111"
+registry_region     = "eu-central-1"
+github_repository   = "game-studio/game-api"
+
+db_instance_count    = 2
+nat_gateway_per_zone = true
+node_endpoints       = true

@@ -1,0 +1,18 @@
+# Replace the account, the addresses and the names by your own.
+environment        = "staging"
+account_id         = "222222222222"
+region             = "eu-central-1"
+zones              = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
+vpc_cidr           = "10.20.0.0/16"
+hostname           = "api.staging.game.example"
+certificate_arn    = "arn:aws:acm:eu-central-1:222222222222:certificate/00000000-0000-0000-0000-000000000000"
+cluster_admin_arns = ["arn:aws:iam::222222222222:role/game-session-admin"]
+alarm_emails       = ["game-session-staging@game.example"]
+
+# One registry for every environment: it is in this account for dev.
+registry_account_id = "111111111111"
+registry_region     = "eu-central-1"
+github_repository   = "game-studio/game-api"
+
+# As production, where that costs little.
+db_instance_count = 2

@@ -1,0 +1,226 @@
+# Log groups, the dashboard over what the service emits, and alarms.
+
+locals {
+  log_groups = {
+    service  = local.log_group
+    cluster  = "/aws/eks/${local.cluster_name}/cluster"
+    audit    = "/aws/docdb/${local.database}/audit"
+    profiler = "/aws/docdb/${local.database}/profiler"
+    flow     = "/aws/vpc/game-session/flow"
+  }
+}
+
+resource "aws_cloudwatch_log_group" "this" {
+  # checkov:skip=CKV_AWS_338:a year where nothing else is said; dev says thirty days
+  for_each = local.log_groups
+
+  name              = each.value
+  retention_in_days = var.log_retention_days
+  kms_key_id        = aws_kms_key.logs.arn
+
+  tags = { Name = each.value }
+}
+
+resource "aws_sns_topic" "alarms" {
+  name              = "game-session-alarms"
+  kms_master_key_id = aws_kms_key.logs.arn
+
+  tags = { Name = "game-session-alarms" }
+}
+
+resource "aws_sns_topic_subscription" "alarms" {
+  for_each = var.alarm_emails
+
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = each.value
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn = aws_sns_topic.alarms.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Alarms"
+      Effect    = "Allow"
+      Principal = { Service = "cloudwatch.amazonaws.com" }
+      Action    = "sns:Publish"
+      Resource  = aws_sns_topic.alarms.arn
+      Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
+    }]
+  })
+}
+
+locals {
+  # What wakes somebody up: clients get errors or wait, the database is near an end, the service can't tell.
+  alarms = {
+    errors = {
+      description = "More than one request in a hundred fails"
+      namespace   = "GameSession", metric = "ErrorRate", statistic = "Average", dimensions = {}
+      comparison  = "GreaterThanThreshold", threshold = 1, minutes = 5, missing = "notBreaching"
+    }
+    latency = {
+      description = "One request in a hundred takes more than half a second"
+      namespace   = "GameSession", metric = "APILatency", statistic = "p99", dimensions = {}
+      comparison  = "GreaterThanThreshold", threshold = 500, minutes = 10, missing = "notBreaching"
+    }
+    silence = {
+      description = "No metrics arrive: no pod runs, or none can deliver"
+      namespace   = "GameSession", metric = "LiveSessions", statistic = "SampleCount", dimensions = {}
+      comparison  = "LessThanThreshold", threshold = 1, minutes = 10, missing = "breaching"
+    }
+    logs-dropped = {
+      description = "Log records are given up"
+      namespace   = "GameSession", metric = "LogRecordsDropped", statistic = "Sum", dimensions = {}
+      comparison  = "GreaterThanThreshold", threshold = 0, minutes = 5, missing = "notBreaching"
+    }
+    database-cpu = {
+      description = "The database's CPU is busy"
+      namespace   = "AWS/DocDB", metric = "CPUUtilization", statistic = "Average", dimensions = { DBClusterIdentifier = local.database }
+      comparison  = "GreaterThanThreshold", threshold = 80, minutes = 15, missing = "missing"
+    }
+    database-memory = {
+      description = "Less than 256 MiB of the database's memory are free"
+      namespace   = "AWS/DocDB", metric = "FreeableMemory", statistic = "Minimum", dimensions = { DBClusterIdentifier = local.database }
+      comparison  = "LessThanThreshold", threshold = 268435456, minutes = 15, missing = "missing"
+    }
+    database-connections = {
+      description = "The database has half of the connections that it takes"
+      namespace   = "AWS/DocDB", metric = "DatabaseConnections", statistic = "Maximum", dimensions = { DBClusterIdentifier = local.database }
+      comparison  = "GreaterThanThreshold", threshold = 500, minutes = 5, missing = "missing"
+    }
+  }
+}
+
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
+
+  alarm_name          = "game-session-${each.key}"
+  alarm_description   = each.value.description
+  namespace           = each.value.namespace
+  metric_name         = each.value.metric
+  dimensions          = each.value.dimensions
+  statistic           = startswith(each.value.statistic, "p") ? null : each.value.statistic
+  extended_statistic  = startswith(each.value.statistic, "p") ? each.value.statistic : null
+  comparison_operator = each.value.comparison
+  threshold           = each.value.threshold
+  period              = 60
+  evaluation_periods  = each.value.minutes
+  # Of the minutes looked at, four in five.
+  datapoints_to_alarm = ceil(each.value.minutes * 0.8)
+  treat_missing_data  = each.value.missing
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+
+  tags = { Name = "game-session-${each.key}" }
+}
+
+locals {
+  # Rows of graphs, each with its metrics as [namespace, name, dimension, value, ...], its statistics, and its period.
+  graphs = [
+    [
+      { title = "Latency (ms)", stats = ["Average", "p50", "p95", "p99"], metrics = [["GameSession", "APILatency"]] },
+      { title = "Requests", stats = ["Sum"], metrics = [["GameSession", "RequestCount"]] },
+      { title = "Error rate (%)", stats = ["Average"], metrics = [["GameSession", "ErrorRate"]] },
+    ],
+    [
+      { title = "Latency by route (ms, p99)", stats = ["p99"], search = "{GameSession,Route} MetricName=\"APILatency\"" },
+      { title = "Requests by route", stats = ["Sum"], search = "{GameSession,Route} MetricName=\"RequestCount\"" },
+      { title = "Error rate by route (%)", stats = ["Average"], search = "{GameSession,Route} MetricName=\"ErrorRate\"" },
+    ],
+    [
+      { title = "Sessions and seated players", stats = ["Maximum"], metrics = [["GameSession", "LiveSessions"], ["GameSession", "SeatedPlayers"]] },
+      { title = "Joins by outcome", stats = ["Sum"], search = "{GameSession,Outcome} MetricName=\"Joins\"" },
+      { title = "Sessions created and ended", stats = ["Sum"], metrics = [["GameSession", "SessionsCreated"], ["GameSession", "SessionsEnded"]] },
+    ],
+    [
+      { title = "Changes in a group commit", stats = ["Average", "Maximum"], metrics = [["GameSession", "GroupCommitSize"]] },
+      { title = "Conflicts retried, log records dropped", stats = ["Sum"], metrics = [["GameSession", "ConflictsRetried"], ["GameSession", "LogRecordsDropped"]] },
+      { title = "Connections of the pods", stats = ["Average", "Maximum"], metrics = [["GameSession", "DatabaseConnections"], ["GameSession", "DatabaseConnectionsInUse"]] },
+    ],
+    [
+      { title = "Database commands (ms, p99)", stats = ["p99"], search = "{GameSession,Command} MetricName=\"DatabaseLatency\"" },
+      { title = "DocumentDB: CPU (%)", stats = ["Average", "Maximum"], metrics = [["AWS/DocDB", "CPUUtilization", "DBClusterIdentifier", local.database]] },
+      { title = "DocumentDB: connections, cursors", stats = ["Maximum"], metrics = [
+        ["AWS/DocDB", "DatabaseConnections", "DBClusterIdentifier", local.database],
+        ["AWS/DocDB", "DatabaseCursors", "DBClusterIdentifier", local.database],
+      ] },
+    ],
+    [
+      { title = "DocumentDB: volume (bytes)", stats = ["Maximum"], metrics = [["AWS/DocDB", "VolumeBytesUsed", "DBClusterIdentifier", local.database]] },
+      { title = "DocumentDB: replica lag (ms)", stats = ["Maximum"], metrics = [["AWS/DocDB", "DBClusterReplicaLagMaximum", "DBClusterIdentifier", local.database]] },
+      { title = "DocumentDB: free memory (bytes)", stats = ["Minimum"], metrics = [["AWS/DocDB", "FreeableMemory", "DBClusterIdentifier", local.database]] },
+    ],
+    [
+      { title = "Nodes: CPU (%)", stats = ["Average", "Maximum"], search = "{AWS/EC2,AutoScalingGroupName} MetricName=\"CPUUtilization\" eks-game-session-nodes" },
+      { title = "Pods waiting for a node", stats = ["Maximum"], metrics = [["AWS/EKS", "scheduler_pending_pods", "ClusterName", local.cluster_name]] },
+      { title = "Calls of the cluster's API", stats = ["Sum"], metrics = [["AWS/EKS", "apiserver_request_total", "ClusterName", local.cluster_name]] },
+    ],
+  ]
+
+  # Log tables; the fields are those of the service's lines.
+  tables = [
+    {
+      title = "The slowest requests, and those that failed"
+      query = "fields @timestamp, method, route, status, duration_ms, request_id, pod | filter logger = 'game_api.access' and (status >= 500 or duration_ms > 250) | sort duration_ms desc | limit 50"
+    },
+    {
+      title = "Pods: requests, versions"
+      query = "stats count(*) as requests, avg(duration_ms) as average_ms, latest(version) as runs by pod | filter logger = 'game_api.access' | sort requests desc"
+    },
+    {
+      title = "Warnings and errors"
+      query = "fields @timestamp, level, logger, message, request_id, pod | filter level in ['warning', 'error', 'critical'] | sort @timestamp desc | limit 50"
+    },
+  ]
+
+  widgets = concat(
+    flatten([
+      for row, graphs in local.graphs : [
+        for column, graph in graphs : {
+          type   = "metric"
+          x      = column * 8
+          y      = row * 6
+          width  = 8
+          height = 6
+          properties = {
+            title  = graph.title
+            region = var.region
+            period = 300
+            view   = "timeSeries"
+            metrics = concat(
+              [
+                for pair in setproduct(try(graph.metrics, []), graph.stats) :
+                concat(pair[0], [{ stat = pair[1], label = "${pair[0][1]} ${pair[1]}" }])
+              ],
+              [
+                for stat in try(graph.search, null) == null ? [] : graph.stats :
+                [{ expression = "SEARCH('${graph.search}', '${stat}', 300)", id = "e1", label = "" }]
+              ],
+            )
+          }
+        }
+      ]
+    ]),
+    [
+      for row, table in local.tables : {
+        type   = "log"
+        x      = 0
+        y      = (length(local.graphs) + row) * 6
+        width  = 24
+        height = 6
+        properties = {
+          title  = table.title
+          region = var.region
+          view   = "table"
+          query  = "SOURCE '${local.log_group}' | ${table.query}"
+        }
+      }
+    ],
+  )
+}
+
+resource "aws_cloudwatch_dashboard" "this" {
+  dashboard_name = "game-session-metrics"
+  dashboard_body = jsonencode({ widgets = local.widgets })
+}
