@@ -9,10 +9,11 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench manifests checkov fmt lint bump promote image lock clean
+.PHONY: help run test bench manifests checkov infra-test infra-bootstrap infra-plan infra-apply fmt lint \
+	bump promote image lock clean
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
 	@GAME_API_LOG_FORMAT=$${GAME_API_LOG_FORMAT:-console} exec $(BIN)/game-api
@@ -30,6 +31,26 @@ checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan manifests, the Dockerfil
 	@command -v kubectl >/dev/null || { echo "checkov renders the overlays with kubectl: install it" >&2; exit 1; }
 	$(BIN)/python -m tests.checkov.gate
 	$(BIN)/python -m pytest tests/checkov -o addopts= --quiet
+
+infra-test: $(VENV)/dev  ## Test Terraform; asks nothing of AWS
+	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 $(ARGS)
+
+infra-bootstrap: infra-environment  ## Make the bucket for an environment's state: make infra-bootstrap ENV=dev
+	terraform -chdir=terraform/bootstrap init -reconfigure -backend-config=path=$(ENV).tfstate
+	terraform -chdir=terraform/bootstrap apply -var-file=../environments/$(ENV).s3.tfbackend
+
+infra-plan infra-apply: infra-%: infra-environment  ## Both states of an environment, in order: ENV=dev
+	terraform -chdir=terraform init -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
+	terraform -chdir=terraform $* -var-file=environments/$(ENV).tfvars
+	terraform -chdir=terraform/argocd init -reconfigure -backend-config=../environments/$(ENV).s3.tfbackend \
+		-backend-config=key=argocd.tfstate
+	terraform -chdir=terraform/argocd $* -var-file=../environments/$(ENV).argocd.tfvars
+
+.PHONY: infra-environment
+infra-environment:
+	@command -v terraform >/dev/null || { echo "terraform is missing: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+	@test -n "$(ENV)" -a -f "terraform/environments/$(ENV).tfvars" \
+		|| { echo "no environment '$(ENV)'; say ENV=dev, staging or prod" >&2; exit 1; }
 
 fmt: $(VENV)/dev  ## Format the code
 	$(BIN)/black --quiet src tests

@@ -26,6 +26,19 @@ CANARY = "canary.py"
 RUNS = ("Deployment", "Job", "Service", "ServiceAccount", "Ingress", "ConfigMap")
 
 
+TERRAFORM = (
+    "/eks.tf aws_eks_cluster.this",
+    "/docdb.tf aws_docdb_cluster.this",
+    "/network.tf aws_vpc.this",
+    "/ecr.tf aws_ecr_repository.this",
+    "/iam.tf aws_iam_role.this",
+    "/github_oidc.tf aws_iam_role.release",
+    "/monitoring.tf aws_cloudwatch_log_group.this",
+    "/main.tf aws_kms_key.data",
+    "/bootstrap/main.tf aws_s3_bucket.state",
+)
+
+
 class Scan(NamedTuple):
     """One framework on one folder, and what must occur in the names of what was checked."""
 
@@ -52,6 +65,7 @@ def scans(root: Path) -> list[Scan]:
             for overlay in overlays
         ),
         Scan("kubernetes", root, tuple(f" {kind}." for kind in RUNS if kind != "ConfigMap")),
+        Scan("terraform", root / "terraform", TERRAFORM),
         Scan("dockerfile", root, ("/Dockerfile ",)),
         Scan("github_actions", root, tuple(f"/{workflow.name} " for workflow in workflows)),
         Scan("secrets", root, (f"/{CANARY} ",)),
@@ -81,6 +95,8 @@ def copy_with_canary(root: Path, folder: Path) -> None:
 def run_in(folder: Path, scan: Scan) -> Result:
     command = [str(CHECKOV), "--config-file", str(CONFIG), "--output", "json"]
     where = ["--framework", scan.framework, "--directory", str(folder)]
+    if scan.framework == "terraform":  # dev has every part; without its values some are not seen
+        where += ["--var-file", str(folder / "environments/dev.tfvars")]
     done = subprocess.run(command + where, cwd=folder, capture_output=True, text=True)
     try:
         report: dict[str, Any] = json.loads(done.stdout)

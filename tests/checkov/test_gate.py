@@ -116,3 +116,15 @@ def test_a_skip_without_a_reason_fails(tree: Tree) -> None:
     )
     complaints = gate.run(scan_of(tree, "dockerfile")).complaints
     assert any("no reason" in complaint for complaint in complaints), complaints
+
+
+def test_a_database_in_the_clear_fails(tree: Tree) -> None:
+    replace(tree, "terraform/docdb.tf", "storage_encrypted = true", "storage_encrypted = false")
+    complaints = gate.run(scan_of(tree, "terraform", "terraform")).complaints
+    assert any("CKV_AWS_74" in complaint for complaint in complaints), complaints
+
+
+def test_terraform_that_can_not_be_read_fails(tree: Tree) -> None:
+    replace(tree, "terraform/docdb.tf", 'engine             = "docdb"', "engine = = =")
+    complaints = gate.run(scan_of(tree, "terraform", "terraform")).complaints
+    assert any("docdb.tf" in complaint for complaint in complaints), complaints

@@ -123,6 +123,7 @@ TESTED = (
     "make test",
     "make manifests",
     "make checkov",
+    "make infra-test",
     "make image",
     "docker run",
     "batch-get-image",
@@ -139,7 +140,7 @@ def test_every_script_is_run_by_a_test() -> None:
     assert [text for text in scripts if not any(part in text for part in TESTED)] == []
 
 
-@pytest.mark.parametrize("target", ["lint", "test", "manifests", "checkov", "image"])
+@pytest.mark.parametrize("target", ["lint", "test", "manifests", "checkov", "infra-test", "image"])
 def test_ci_calls_make(runner: Runner, target: str) -> None:
     assert runner.run(script("ci", f"make {target}")).stdout
 

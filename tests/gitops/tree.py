@@ -17,7 +17,15 @@ import yaml
 from gitops import overlay
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = ("apps", "clusters", "kustomization.yaml", ".github", "Dockerfile", ".dockerignore")
+PARTS = (
+    "apps",
+    "clusters",
+    "kustomization.yaml",
+    ".github",
+    "Dockerfile",
+    ".dockerignore",
+    "terraform",
+)
 """What of the repository the rules look at."""
 
 FACTS = {
