@@ -166,7 +166,7 @@ locals {
     },
     {
       title = "Pods: requests, versions"
-      query = "stats count(*) as requests, avg(duration_ms) as average_ms, latest(version) as runs by pod | filter logger = 'game_api.access' | sort requests desc"
+      query = "filter logger = 'game_api.access' | stats count(*) as requests, avg(duration_ms) as average_ms, latest(version) as runs by pod | sort requests desc"
     },
     {
       title = "Warnings and errors"

@@ -207,11 +207,15 @@ WORDS = set(
 
 
 def unknown_fields(query: str) -> Iterator[str]:
-    """Names in a query that are neither its language nor the service's fields."""
-    named = set(re.findall(r"\bas (\w+)", query))
-    for name in re.findall(r"(?<![@'\w])[a-z_]+(?!['\w-])", re.sub(r"'[^']*'", "", query.lower())):
-        if name not in FIELDS | WORDS | named:
-            yield f"a table asks for {name}, which no line has"
+    """Names in a query that are neither its language nor fields that there are at that point."""
+    known = FIELDS
+    for command in re.sub(r"'[^']*'", "", query.lower()).split("|"):
+        named = set(re.findall(r"\bas (\w+)", command))
+        for name in re.findall(r"(?<![@\w])[a-z_]+(?![\w-])", command):
+            if name not in known | WORDS | named:
+                yield f"a table asks for {name}, which is not there"
+        if command.strip().startswith("stats"):
+            known = named | set(re.findall(r"\bby (\w+)", command))
 
 
 RULES: tuple[Rule, ...] = (

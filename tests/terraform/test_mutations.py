@@ -79,6 +79,12 @@ MISTAKES = (
         "ActiveSessions is shown, and not emitted",
     ),
     Mistake("monitoring.tf", "duration_ms desc", "latency_ms desc", "a table asks for latency_ms"),
+    Mistake(
+        "monitoring.tf",
+        "| sort requests desc",
+        "| filter logger = 'game_api.access' | sort requests desc",
+        "a table asks for logger, which is not there",
+    ),
     Mistake("main.tf", 'tags = { Name = "game-session-data" }', "", "has no tag Name"),
     Mistake("argocd/values.tf", "role:readonly", "role:admin", "may only look", "argocd"),
     Mistake(
