@@ -173,8 +173,7 @@ def workflows_have_few_rights(tree: Tree) -> Iterator[str]:
 
 def releases_follow_the_images_inputs(tree: Tree) -> Iterator[str]:
     """What the image is made of starts a release, and what a release commits does not."""
-    triggers: Manifest = tree.workflows()["release"][True]  # type: ignore[index]
-    paths = triggers["push"]["paths"]
+    paths = tree.workflows()["release"]["on"]["push"]["paths"]
     ignore = tree.text(".dockerignore").splitlines()
     allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     inputs = {"Dockerfile", ".dockerignore", *allowed}
@@ -234,7 +233,7 @@ def workflows_call_what_make_has(tree: Tree) -> Iterator[str]:
 
 def promotions_follow_the_order(tree: Tree) -> Iterator[str]:
     """What can be chosen is what there is."""
-    inputs = tree.workflows()["promote"][True]["workflow_dispatch"]["inputs"]  # type: ignore[index]
+    inputs = tree.workflows()["promote"]["on"]["workflow_dispatch"]["inputs"]
     chosen = tuple(inputs["from"]["options"]), tuple(inputs["to"]["options"])
     if chosen != (overlay.ENVIRONMENTS[:-1], overlay.ENVIRONMENTS[1:]):
         yield f"promotions can be from and to {chosen}"

@@ -300,7 +300,7 @@ MISTAKES = (
         delivery.the_image_holds_what_it_needs,
         "Dockerfile",
         "RUN tools/bin/pip install",
-        "RUN --mount=type=cache,target=/root/.cache tools/bin/pip install",
+        "RUN --mount=type=cache,target=/cache tools/bin/pip install",
         "the classic builder can't",
     ),
     Mistake(

@@ -126,9 +126,13 @@ class Tree:
         return (self.root / path).read_text()
 
     def workflows(self) -> dict[str, Manifest]:
-        """Each workflow by its name. YAML 1.1 reads the key `on` as True."""
-        files = sorted((self.root / ".github/workflows").glob("*.yaml"))
-        return {file.stem: yaml.safe_load(file.read_text()) for file in files}
+        """Each workflow by its name."""
+        found: dict[str, Manifest] = {}
+        for file in sorted((self.root / ".github/workflows").glob("*.yaml")):
+            workflow = yaml.safe_load(file.read_text())
+            workflow["on"] = workflow.pop(True)  # what YAML 1.1 takes `on` for
+            found[file.stem] = workflow
+        return found
 
     def copy(self, folder: Path) -> "Tree":
         """A tree of its own to make mistakes in."""
