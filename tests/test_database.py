@@ -1,7 +1,9 @@
 """Indexes, and the guard that keeps DocumentDB's refusals out of the code."""
 
+import asyncio
 from collections.abc import Awaitable
 
+import pymongo.lock
 import pytest
 from pymongo import DESCENDING, UpdateOne
 from pymongo.errors import DuplicateKeyError, PyMongoError
@@ -66,3 +68,24 @@ async def test_the_guard_sees_what_documentdb_refuses(uri: str) -> None:
 def test_the_guard_sees_retryable_writes_and_causal_consistency() -> None:
     assert list(refusals("insert", {"insert": "x", "txnNumber": 1})) == ["insert: retryable write"]
     assert list(refusals("find", {"find": "x", "readConcern": {"afterClusterTime": 1}}))
+
+
+async def test_a_deadline_during_the_drivers_own_wait_leaves_its_lock_alone() -> None:
+    lock = pymongo.lock._async_create_lock()
+    condition = pymongo.lock._async_create_condition(lock)
+
+    async def wait_for_a_server() -> None:
+        async with lock:
+            await pymongo.lock._async_cond_wait(condition, 0.02)
+
+    waiting = asyncio.create_task(wait_for_a_server())
+    await asyncio.sleep(0.01)
+    async with lock:
+        await asyncio.sleep(0.03)  # its wait is over, and it wants the lock again
+        waiting.cancel()
+        await asyncio.sleep(0.01)
+        assert not waiting.done()  # it would give back the lock, which is ours
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(0)
+    assert not lock.locked()

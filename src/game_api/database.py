@@ -1,9 +1,12 @@
 """The driver as it is used here: its client, its collections, the models' indexes."""
 
-from collections.abc import Mapping
-from typing import Any, Protocol
+import asyncio
+import sys
+from collections.abc import Awaitable, Mapping
+from typing import Any, Protocol, TypeVar
 from urllib.parse import quote
 
+import pymongo.lock
 from odmantic.index import ODMBaseIndex
 from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
@@ -14,6 +17,22 @@ from pymongo.uri_parser import parse_uri
 from game_api.players.model import Player
 from game_api.sessions.model import Session
 from game_api.settings import Settings, SettingsError
+
+if sys.version_info < (3, 12):
+    Result = TypeVar("Result")
+
+    async def wait_for(awaitable: Awaitable[Result], timeout: float | None) -> Result:
+        """asyncio's, as it is from Python 3.12 on, for the driver.
+
+        The one of Python 3.11 waits in a task of its own. When a request's deadline comes in the
+        moment in which the driver's own wait for a server ends, that task takes the client's lock
+        after everybody has gone: the request fails with a RuntimeError, and nothing that needs a
+        server ever comes to an end on that client.
+        """
+        async with asyncio.timeout(timeout):
+            return await awaitable
+
+    setattr(pymongo.lock, "wait_for", wait_for)
 
 Document = dict[str, Any]
 Database = AsyncDatabase[Document]
