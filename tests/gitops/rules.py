@@ -123,15 +123,16 @@ def facts_read(tree: Tree) -> set[str]:
 
 
 def probed_paths_exist(tree: Tree) -> Iterator[str]:
-    """Liveness asks the process, readiness its database, and both are in the API."""
+    """A pod has to reach its database once, and has its place as long as the process answers;
+    the load balancer, which sends to somebody even if all are unhealthy, asks for the database."""
     document = create_app(Settings(), "mongodb://127.0.0.1:1/", Process()).openapi()
     manifests = tree.application("prod")
     container = one(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
     annotations = one(manifests, "Ingress")["metadata"]["annotations"]
     probed = {
-        "startupProbe": ("getHealth", container["startupProbe"]["httpGet"]["path"]),
+        "startupProbe": ("getReadiness", container["startupProbe"]["httpGet"]["path"]),
         "livenessProbe": ("getHealth", container["livenessProbe"]["httpGet"]["path"]),
-        "readinessProbe": ("getReadiness", container["readinessProbe"]["httpGet"]["path"]),
+        "readinessProbe": ("getHealth", container["readinessProbe"]["httpGet"]["path"]),
         "Ingress": ("getReadiness", annotations["alb.ingress.kubernetes.io/healthcheck-path"]),
     }
     for name, (operation, path) in probed.items():

@@ -92,7 +92,7 @@ MISTAKES = (
         DEPLOYMENT,
         "path: /health/ready",
         "path: /healthz",
-        "readinessProbe asks for /healthz",
+        "startupProbe asks for /healthz",
     ),
     Mistake(
         rules.probed_paths_exist,
