@@ -85,19 +85,4 @@ locals {
   }
 
   manifests = [local.cluster_secret, local.root_project, local.root_application]
-
-  # A Secret as well, apart from the others: it is secret.
-  repository = length(data.aws_secretsmanager_secret_version.repository) == 0 ? null : {
-    apiVersion = "v1"
-    kind       = "Secret"
-    metadata = {
-      name      = "repository"
-      namespace = "argocd"
-      labels    = { "argocd.argoproj.io/secret-type" = "repository" }
-    }
-    stringData = merge(
-      jsondecode(data.aws_secretsmanager_secret_version.repository[0].secret_string),
-      { type = "git", url = var.repository_url },
-    )
-  }
 }

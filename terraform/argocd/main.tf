@@ -27,6 +27,21 @@ data "aws_secretsmanager_secret_version" "notifications" {
 
 locals {
   base = data.terraform_remote_state.base.outputs
+
+  # A Secret as well, apart from the others: it is secret.
+  repository = length(data.aws_secretsmanager_secret_version.repository) == 0 ? null : {
+    apiVersion = "v1"
+    kind       = "Secret"
+    metadata = {
+      name      = "repository"
+      namespace = "argocd"
+      labels    = { "argocd.argoproj.io/secret-type" = "repository" }
+    }
+    stringData = merge(
+      jsondecode(data.aws_secretsmanager_secret_version.repository[0].secret_string),
+      { type = "git", url = var.repository_url },
+    )
+  }
 }
 
 resource "helm_release" "argocd" {
