@@ -1,6 +1,7 @@
 """Argo CD's own kinds, held against the definitions of the release that runs in the clusters."""
 
 import json
+import re
 import subprocess
 from copy import deepcopy
 from pathlib import Path
@@ -11,24 +12,34 @@ import yaml
 from jsonschema import Draft202012Validator as Validator
 from jsonschema import ValidationError
 
-from tests.gitops.rules import ARGO
+from tests.gitops.clones import ROOT
+from tests.gitops.rules import ARGO, KUBERNETES
 from tests.gitops.tree import Manifest, Tree, one, requires
 
-MODULE = "github.com/argoproj/argo-cd/v3@v3.2.11"
-# checkov:skip=CKV_SECRET_6:the checksum of a module
-CHECKSUM = "h1:3hkR11XCp/nlyM2cWr3qeUSGuZgi3JkFdMpzgL5qOR8="
+CLUSTER = ROOT / "tests/e2e"
+"""Where the modules of the cluster that the tests make are pinned."""
 
 
 @pytest.fixture(scope="session")
-def definitions() -> dict[str, Manifest]:
-    """Each kind's schema, from the sources of Argo CD."""
+def argocd() -> dict[str, str]:
+    """The sources of Argo CD, as `go mod download` describes them."""
+    return download("argocd", "github.com/argoproj/argo-cd/v3")
+
+
+def download(name: str, module: str) -> dict[str, str]:
     go = requires("go", "https://go.dev/doc/install")
-    done = subprocess.run([go, "mod", "download", "-json", MODULE], capture_output=True, text=True)
+    command = [go, "mod", "download", "-json", module]
+    done = subprocess.run(command, cwd=CLUSTER / name, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    download = json.loads(done.stdout)
-    assert download["Sum"] == CHECKSUM
+    downloaded: dict[str, str] = json.loads(done.stdout)
+    return downloaded
+
+
+@pytest.fixture(scope="session")
+def definitions(argocd: dict[str, str]) -> dict[str, Manifest]:
+    """Each kind's schema, from the sources of Argo CD."""
     schemas = {}
-    for file in Path(download["Dir"], "manifests/crds").glob("*-crd.yaml"):
+    for file in Path(argocd["Dir"], "manifests/crds").glob("*-crd.yaml"):
         definition = yaml.load(file.read_text(), yaml.CSafeLoader)
         (version,) = definition["spec"]["versions"]
         kind = definition["spec"]["names"]["kind"]
@@ -46,6 +57,16 @@ def closed(schema: Any) -> Any:
     if "properties" in schema and "x-kubernetes-preserve-unknown-fields" not in schema:
         result.setdefault("additionalProperties", False)
     return result
+
+
+def test_the_cluster_of_the_tests_has_the_versions_of_production(argocd: dict[str, str]) -> None:
+    kubernetes = (ROOT / "terraform/variables.tf").read_text()
+    (minor,) = re.findall(r'"kubernetes_version" \{[^}]*default += "([\d.]+)"', kubernetes)
+    assert minor == KUBERNETES
+    pinned = (CLUSTER / "kubernetes/go.mod").read_text()
+    assert re.findall(r"^\tk8s.io/kubernetes v(\d+\.\d+)", pinned, re.MULTILINE) == [minor]
+    values = (ROOT / "terraform/argocd/values.tf").read_text()
+    assert re.findall(r'image = \{ tag = "(v[\d.]+)" \}', values) == [argocd["Version"]]
 
 
 def kinds(tree: Tree) -> list[Manifest]:
