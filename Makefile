@@ -9,11 +9,11 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench manifests checkov infra-test infra-bootstrap infra-plan infra-apply fmt lint \
+.PHONY: help run test bench manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
 	bump promote image lock clean
 
 help:  ## Show these targets
-	@awk -F ':.*## ' '/^[a-z -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
 	@GAME_API_LOG_FORMAT=$${GAME_API_LOG_FORMAT:-console} exec $(BIN)/game-api
@@ -34,6 +34,15 @@ checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan manifests, the Dockerfil
 
 infra-test: $(VENV)/dev  ## Test Terraform; asks nothing of AWS
 	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 $(ARGS)
+
+e2e: $(VENV)/dev  ## Prove all of it on a real cluster on this machine, as root; 10 minutes the first time, then 5
+	@$(BIN)/python -m tests.e2e test $(ARGS)
+
+cluster: $(VENV)/dev  ## Start such a cluster, and keep it
+	@$(BIN)/python -m tests.e2e up
+
+cluster-down: $(VENV)/dev  ## End it
+	@$(BIN)/python -m tests.e2e down
 
 infra-bootstrap: infra-environment  ## Make the bucket for an environment's state: make infra-bootstrap ENV=dev
 	terraform -chdir=terraform/bootstrap init -reconfigure -backend-config=path=$(ENV).tfstate
