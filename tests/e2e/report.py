@@ -28,7 +28,7 @@ class Report:
         versions = " ".join(f"{module.name} {version(module)}," for module in MODULES)
         lines = [
             f"Commit {git('rev-parse', '--short=12', 'origin/main')}, {versions}"
-            f" {os.cpu_count()} cores, {time.monotonic() - self.began:.0f} s.",
+            f" {os.cpu_count()} cores, {time.monotonic() - self.began:.0f} s in all.",
             "",
             "| shown | | measured | seconds |",
             "|---|---|---|---:|",

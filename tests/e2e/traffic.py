@@ -6,14 +6,14 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
-from tests.e2e.processes import wait_for
+from tests.e2e.processes import Failed, wait_for
 
 RATE = 50
 """Requests a second."""
@@ -48,7 +48,8 @@ class Window:
         """How many there were, and what became of those that failed."""
         outcomes = Counter(request.outcome for request in self.failed)
         said = ", ".join(f"{number} x {outcome}" for outcome, number in outcomes.most_common())
-        return f"{len(self.requests)} requests, {said or 'none failed'}"
+        within = f" within {self.failing_for():.1f} s" if said else ""
+        return f"{len(self.requests)} requests, {said or 'none failed'}{within}"
 
     def failing_for(self) -> float:
         """Seconds from the first failure to the end of the last one."""
@@ -68,7 +69,6 @@ class Traffic:
     def __init__(self, address: str) -> None:
         self.address = address
         self.windows: list[Window] = []
-        self.total = 0
         self.ratings: dict[str, set[int]] = {}
         """Of each player whose creation was acknowledged: what the rating may be."""
         self.seats: dict[str, set[str]] = {}
@@ -96,6 +96,7 @@ class Traffic:
     def window(self) -> Iterator[Window]:
         """What goes on while it is open, and some requests before and after."""
         window = Window()
+        opened = time.monotonic()
         self.windows.append(window)
         time.sleep(0.5)
         try:
@@ -103,10 +104,11 @@ class Traffic:
         finally:
             time.sleep(0.5)
             self.windows.remove(window)
-            deadline = time.monotonic() + TIMEOUT
-            while any(not request.outcome for request in window.requests):
-                assert time.monotonic() < deadline
-                time.sleep(0.05)
+        seconds = time.monotonic() - opened
+        wait_for("every answer", lambda: all(r.outcome for r in window.requests), TIMEOUT + 5)
+        sent = len(window.requests)
+        if sent < 0.8 * RATE * seconds:
+            raise Failed(f"only {sent} requests in {seconds:.1f} s: what is shown with them?")
 
     def burst(self, number: int) -> None:
         """So many reads at once, and a moment for them."""
@@ -139,18 +141,25 @@ class Traffic:
         task.add_done_callback(self._under_way.discard)
 
     async def _send(
-        self, client: httpx2.AsyncClient, what: str, path: str, body: object, *expected: int
+        self,
+        client: httpx2.AsyncClient,
+        what: str,
+        path: str,
+        body: object,
+        *expected: int,
+        check: Callable[[httpx2.Response], bool] = lambda _: True,
     ) -> httpx2.Response | None:
-        """The answer, if it is one of the expected statuses."""
+        """The answer, if it is of one of the expected statuses, and right."""
         method = what.split()[0]
         request = Request(time.monotonic(), what)
-        self.total += 1
         for window in self.windows:
             window.requests.append(request)
         try:
             request.answer = await client.request(method, f"{self.address}{path}", json=body)
             outcome = str(request.answer.status_code)
-            request.expected = request.answer.status_code in expected
+            if request.answer.status_code in expected:
+                request.expected = check(request.answer)
+                outcome = outcome if request.expected else "wrong answer"
         except httpx2.HTTPError as error:
             outcome = type(error).__name__
         request.seconds = time.monotonic() - request.began
@@ -170,10 +179,13 @@ class Traffic:
             return
         name = random.choice(list(self.ratings))
         before = min(self.ratings[name])
-        answer = await self._send(client, "GET player", f"/api/v1/players/{name}", None, 200)
-        if answer:
+        path = f"/api/v1/players/{name}"
+
+        def is_fresh(answer: httpx2.Response) -> bool:
             # They only grow: what was acknowledged before this read began is seen by it.
-            assert answer.json()["rating"] >= before, f"a stale read of {name}"
+            return bool(answer.json()["rating"] >= before)
+
+        await self._send(client, "GET player", path, None, 200, check=is_fresh)
 
     async def _update(self, client: httpx2.AsyncClient) -> None:
         if not self._idle:
