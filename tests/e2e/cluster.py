@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import httpx2
+
 from tests.e2e.argocd import NAMESPACE as ARGOCD
 from tests.e2e.argocd import argocd, refresh
 from tests.e2e.aws import REGION, Aws, aws
@@ -16,7 +18,6 @@ from tests.e2e.paths import CHECKOUT, RELEASES, REMOTE, ROOT, RUN
 from tests.e2e.processes import run, say, wait_for
 from tests.e2e.releases import REGISTRY, git
 
-APPLICATION_SETS = ("game-api", "aws-load-balancer-controller")
 PODS = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
 SECRET = "in-cluster"  # checkov:skip=CKV_SECRET_6:the name of a Secret
 
@@ -74,6 +75,19 @@ class Cluster:
         """What Terraform does when a fact has changed."""
         kubectl("annotate", "secret", SECRET, "-n", ARGOCD, "--overwrite", f"{name}={value}")
 
+    def deployed(self) -> str:
+        """The release that the Deployment has."""
+        template = get("deployments", "game-api")["spec"]["template"]["spec"]
+        tag = template["containers"][0]["image"].rpartition(":")[2]
+        return next(name for name, sha in self.releases.items() if sha == tag)
+
+    def is_served(self) -> bool:
+        """Whether whoever asks the Service gets an answer."""
+        try:
+            return httpx2.get(f"{self.address}/health", timeout=5).status_code == 200
+        except (KeyError, httpx2.HTTPError):
+            return False
+
     def pods(self) -> list[dict[str, Any]]:
         """The service's pods that are not ending."""
         return [pod for pod in items("pods", PODS) if "deletionTimestamp" not in pod["metadata"]]
@@ -109,8 +123,8 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def cluster(environment: str = "dev") -> Iterator[Cluster]:
-    """A cluster in which Argo CD has just begun to sync this repository."""
+def cluster() -> Iterator[Cluster]:
+    """A cluster, dev's, in which Argo CD has just begun to sync this repository."""
     with (
         runtime() as images,
         control_plane(),
@@ -121,12 +135,12 @@ def cluster(environment: str = "dev") -> Iterator[Cluster]:
     ):
         secret_arn = amazon.create_secret(USER, documentdb.rotate_password())
         playing = Cluster(machine, amazon, documentdb, secret_arn)
-        apply(*bootstrap(environment, secret_arn))
+        apply(*bootstrap(secret_arn))
         say("Argo CD has its root Application")
         yield playing
 
 
-def bootstrap(environment: str, secret_arn: str) -> list[dict[str, Any]]:
+def bootstrap(secret_arn: str) -> list[dict[str, Any]]:
     """The cluster's Secret, the root project and the root Application, as Terraform writes them."""
     folder = RUN / "terraform"
     folder.mkdir()
@@ -148,7 +162,7 @@ def bootstrap(environment: str, secret_arn: str) -> list[dict[str, Any]]:
     }
     stand_in = {
         "variable": {name: {"default": value} for name, value in variables.items()},
-        "locals": {"base": {"environment": environment, "facts": facts}},
+        "locals": {"base": {"environment": "dev", "facts": facts}},
     }
     (folder / "bootstrap.tf").write_text((ROOT / "terraform/argocd/bootstrap.tf").read_text())
     (folder / "base.tf.json").write_text(json.dumps(stand_in))

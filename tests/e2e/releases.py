@@ -44,8 +44,8 @@ def git(*arguments: str, folder: Path = CHECKOUT) -> str:
     return run("git", *arguments, folder=folder).strip()
 
 
-def prepare() -> dict[str, str]:
-    """Make the repository that Argo CD will sync, and the images; returns each release's sha."""
+def prepare() -> None:
+    """Make the repository that Argo CD will sync, and an image of each release."""
     git("clone", "--quiet", "--bare", str(ROOT), str(REMOTE), folder=RUN)
     head = git("rev-parse", "HEAD", folder=ROOT)
     if git("rev-parse", "--is-shallow-repository", folder=ROOT) == "true":
@@ -80,8 +80,8 @@ def prepare() -> dict[str, str]:
             _build(name, sha)
         images = (PAUSE, *map(image, shas.values()))
         docker("save", "-o", IMAGES, *images)
+        _forget_all_but(images)
     RELEASES.write_text(json.dumps(shas))
-    return shas
 
 
 def image(sha: str) -> str:
@@ -150,3 +150,10 @@ def _build(name: str, sha: str) -> None:
         )
     finally:
         git("worktree", "remove", "--force", str(context))
+
+
+def _forget_all_but(images: tuple[str, ...]) -> None:
+    """Remove the images of earlier runs."""
+    names = docker("images", "--format={{.Repository}}:{{.Tag}}", f"{REGISTRY}/game-api").split()
+    if old := set(names) - set(images):
+        docker("rmi", *old)

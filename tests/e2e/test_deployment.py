@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 import httpx2
@@ -12,7 +13,8 @@ from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import Measure
 from tests.e2e.control_plane import NAMESPACE, get, items, kubectl
 from tests.e2e.network import OTHER_HOST
-from tests.e2e.processes import run, succeeds, wait_for
+from tests.e2e.processes import wait_for
+from tests.e2e.releases import image
 from tests.e2e.traffic import Traffic
 
 
@@ -92,7 +94,9 @@ def test_rollout(game: Cluster, traffic: Traffic, measured: Measure) -> None:
 
 def test_bad_image(game: Cluster, traffic: Traffic, measured: Measure) -> None:
     """An image that crashes at its start never replaces one that works; a revert heals it"""
-    before = game.pods_of("next")
+    release = game.deployed()
+    before = game.pods_of(release)
+    assert len(before) == 2
     with traffic.window() as window:
         game.bump("crashing")
 
@@ -107,11 +111,11 @@ def test_bad_image(game: Cluster, traffic: Traffic, measured: Measure) -> None:
         wait_for("the new pod crashes", crashes)
         shown = state(game.application).health
         assert shown in ("Progressing", "Degraded")
-        assert game.pods_of("next") == before
+        assert game.pods_of(release) == before
         began = time.monotonic()
         revision = game.revert()
         wait_until_synced(game.application, revision=revision)
-        assert sorted(game.pods_of("next")) == sorted(before)
+        assert game.pods_of(release) == before
         took = time.monotonic() - began
     measured(f"Argo CD says {shown}; healed {took:.0f} s after the revert")
     measured(window.summary())
@@ -120,7 +124,9 @@ def test_bad_image(game: Cluster, traffic: Traffic, measured: Measure) -> None:
 
 def test_failing_indexes(game: Cluster, traffic: Traffic, measured: Measure) -> None:
     """A failing index job stops the rollout before it begins; a revert heals it"""
-    before = game.pods_of("next")
+    release = game.deployed()
+    before = game.pods_of(release)
+    assert len(before) == 2
     with traffic.window() as window:
         game.bump("without-indexes")
 
@@ -135,15 +141,13 @@ def test_failing_indexes(game: Cluster, traffic: Traffic, measured: Measure) -> 
             "the sync fails",
             lambda: "completed unsuccessfully" in state(game.application).message,
         )
-        assert get("deployments", "game-api")["spec"]["template"]["spec"]["containers"][0][
-            "image"
-        ].endswith(game.releases["next"])
-        assert game.pods_of("next") == before
+        assert game.deployed() == release
+        assert game.pods_of(release) == before
         began = time.monotonic()
         revision = game.revert()
         wait_until_synced(game.application, revision=revision, seconds=180)
         took = time.monotonic() - began
-        assert sorted(game.pods_of("next")) == sorted(before)
+        assert game.pods_of(release) == before
     measured(f"synced {took:.0f} s after the revert")
     measured(window.summary())
     assert not window.failed
@@ -151,34 +155,31 @@ def test_failing_indexes(game: Cluster, traffic: Traffic, measured: Measure) -> 
 
 def test_drift(game: Cluster, traffic: Traffic, measured: Measure) -> None:
     """What somebody changes by hand is put back"""
-    image = get("deployments", "game-api")["spec"]["template"]["spec"]["containers"][0]["image"]
-    other = image.replace(game.releases["next"], game.releases["current"])
+    release = game.deployed()
+    other = next(sha for name, sha in game.releases.items() if name != release)
 
-    def healed(what: str, *command: str) -> None:
+    def healed(what: str, healed: Callable[[], bool], *command: str) -> None:
         began = time.monotonic()
         kubectl(*command, "-n", NAMESPACE)
-        wait_for(what, lambda: as_in_git(image))
-        measured(f"{what}: {time.monotonic() - began:.0f} s")
+        wait_for(what, healed)
+        measured(f"{what}: {time.monotonic() - began:.1f} s")
 
-    def as_in_git(image: str) -> bool:
-        template = get("deployments", "game-api")["spec"]["template"]["spec"]
-        return bool(template["containers"][0]["image"] == image and get("services", "game-api"))
+    def replicas() -> int:
+        return int(get("deployments", "game-api")["spec"]["replicas"])
 
     with traffic.window() as window:
-        healed("image edited", "set", "image", "deployment/game-api", f"game-api={other}")
-        game.wait_until_all_are("next")
-        began = time.monotonic()
-        kubectl("scale", "deployment/game-api", "--replicas=1", "-n", NAMESPACE)
-        game.wait_until_all_are("next")
-        wait_for("two pods", lambda: len(game.pods_of("next")) == 2)
-        measured(f"scaled to 1: {time.monotonic() - began:.0f} s, by the autoscaler")
+        edit = ("set", "image", "deployment/game-api", f"game-api={image(other)}")
+        healed("image edited", lambda: game.deployed() == release, *edit)
+        game.wait_until_all_are(release)
+        scale = ("scale", "deployment/game-api", "--replicas=1")
+        what = "scaled to 1, put right by the autoscaler"
+        healed(what, lambda: replicas() == len(game.pods_of(release)) == 2, *scale)
     measured(window.summary())
     assert not window.failed
-    healed("Service deleted", "delete", "service", "game-api")
+    service = get("services", "game-api")["metadata"]["uid"]
+    healed("Service deleted", game.is_served, "delete", "service", "game-api")
+    assert get("services", "game-api")["metadata"]["uid"] != service
     traffic.address = game.address
-    wait_for(
-        "the Service is served", lambda: succeeds(run, "curl", "-sf", f"{game.address}/health")
-    )
     wait_until_synced(game.application)
     with traffic.window() as window:
         wait_for("some requests", lambda: len(window.requests) > 50)
@@ -199,7 +200,7 @@ def test_changed_fact(game: Cluster, traffic: Traffic, measured: Measure) -> Non
             return not names & before
 
         wait_for("new pods", moved)
-        game.wait_until_all_are("next")
+        game.wait_until_all_are(game.deployed())
         took = time.monotonic() - began
     measured(f"fact to all pods new: {took:.0f} s")
     measured(window.summary())

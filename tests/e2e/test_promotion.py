@@ -25,8 +25,9 @@ def test_promotion(
     """A build is promoted to the next environment by the repository's own command"""
     if game.environment != source:
         pytest.skip(f"{source} has not got it")
+    release = game.deployed()
     said = game.make("promote", f"FROM={source}", f"TO={target}")
-    assert f"-> {game.releases['next']}" in said
+    assert f"-> {game.releases[release]}" in said
     assert f"pushed promote/{target}" in said
     git("fetch", "--quiet")
     git("merge", "--quiet", "--no-edit", f"origin/promote/{target}")
@@ -44,8 +45,8 @@ def test_promotion(
             measured("outside of the sync window: waited, and was synced by hand")
             sync(application)
         wait_until_synced(application, revision=revision, seconds=180)
-        wait_for("its pods", lambda: len(game.pods_of("next")) == PODS[target], 60)
-        game.wait_until_all_are("next")
+        wait_for("its pods", lambda: len(game.pods_of(release)) == PODS[target], 60)
+        game.wait_until_all_are(release)
         took = time.monotonic() - began
     measured(f"{source} -> {target}: {took:.0f} s, {PODS[target]} pods; {window.summary()}")
     assert not window.failed
@@ -56,7 +57,7 @@ def test_promotion(
     assert len(names) == 1
     settings = get("configmaps", names.pop())["data"]
     assert settings["GAME_API_ENVIRONMENT"] == target
-    assert httpx2.get(f"{game.address}/health").json()["commit"] == game.releases["next"]
+    assert httpx2.get(f"{game.address}/health").json()["commit"] == game.releases[release]
     assert traffic.lost() == []
 
 
