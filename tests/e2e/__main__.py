@@ -116,7 +116,7 @@ def clean() -> None:
     # Groups of processes that have ended: what is left of pods and builds outside of namespaces.
     for name in ("k8s.io", "docker"):
         for folder in Path("/sys/fs/cgroup").glob(f"**/{name}"):
-            for group in sorted(folder.rglob("*/"), reverse=True):
+            for group in (*sorted(folder.rglob("*/"), reverse=True), folder):
                 with contextlib.suppress(OSError):
                     group.rmdir()
     deadline = time.monotonic() + 10
