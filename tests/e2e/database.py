@@ -25,7 +25,6 @@ class Database:
         self.server = Cluster(RUN / "database")
         self.relays: dict[str, Process] = {}
         self.hosts = [HOST]
-        self.password = ""
 
     def start(self) -> None:
         """Start it, with what it held before."""
@@ -62,9 +61,9 @@ class Database:
 
     def rotate_password(self) -> str:
         """A new password for the user; connections that there are stay."""
-        self.password = secrets.token_urlsafe(24)
-        self.server.set_password(USER, self.password)
-        return self.password
+        password = secrets.token_urlsafe(24)
+        self.server.set_password(USER, password)
+        return password
 
     def client(self) -> MongoClient[dict[str, Any]]:
         """Past the relay, to see what is stored."""
