@@ -18,7 +18,8 @@ NAMESPACES = {"gaming-namespace", "monitoring-namespace", "data-namespace"}
 
 
 def the_index_job_runs_before_anything_changes(tree: Tree) -> Iterator[str]:
-    """And what it needs is there before it, made by the same kind of hook."""
+    """And what it needs is made by the same kind of hook: of one wave, Argo CD makes accounts,
+    policies and maps before jobs."""
     manifests = tree.application("prod")
     job = one(manifests, "Job")
     pod = job["spec"]["template"]["spec"]
@@ -31,7 +32,7 @@ def the_index_job_runs_before_anything_changes(tree: Tree) -> Iterator[str]:
         needs.append(("ConfigMap", source["configMapRef"]["name"]))
     needs.append(("NetworkPolicy", job["metadata"]["name"]))
     for kind, name in needs:
-        if hook(one(manifests, kind, name)) != ("PreSync", -1):
+        if hook(one(manifests, kind, name)) != ("PreSync", 0):
             made = hook(one(manifests, kind, name))
             yield f"the job needs {kind} {name}, which is made at {made}"
     for kind in ("Deployment", "Service", "Ingress", "HorizontalPodAutoscaler"):

@@ -40,7 +40,7 @@ MISTAKES = (
     Mistake(
         rules.schemas_hold,
         DEPLOYMENT,
-        "failureThreshold: 60",
+        "failureThreshold: 300",
         "failureThreshold: many",
         "is not of type",
     ),

@@ -23,6 +23,7 @@ BIN = Path(sys.executable).parent
 def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
     go = requires("go", "https://go.dev/doc/install")
     requires("shellcheck", "apt-get install shellcheck")
+    subprocess.run([go, "-C", GOMOD, "mod", "download"], check=True, capture_output=True)
     command = [go, "-C", str(GOMOD), "tool", "actionlint", "-no-color", *map(str, files)]
     return subprocess.run(command, capture_output=True, text=True)
 
