@@ -14,7 +14,7 @@ from typing import IO
 from tests.e2e import network, programs, releases
 from tests.e2e.argocd import ADDRESS, wait_until_synced
 from tests.e2e.cluster import answer_for_the_load_balancer, cluster
-from tests.e2e.paths import BUILT, HOME, KUBECONFIG, LOGS, PROGRAMS, REMOTE, ROOT, RUN
+from tests.e2e.paths import BUILT, HOME, KUBECONFIG, LOGS, PROGRAMS, RELEASES, REMOTE, ROOT, RUN
 from tests.e2e.processes import Failed, say
 from tests.service import alive, wait_for_end
 
@@ -22,9 +22,11 @@ BOX = HOME / "box.pid"
 READY = RUN / "ready"
 GUIDE = """
   kubectl      export KUBECONFIG={kubeconfig}
-  Argo CD      {argocd}/api/v1/applications   ({argocd_program} app list --plaintext --server ...)
+  Argo CD      {argocd}/api/v1/applications
+               {argocd_program} app list --plaintext --server {argocd_server}
   the service  curl {service}/health
-  deploy       git push {repository} HEAD:main
+  repository   git clone {repository}
+  releases     {releases}
   logs         {logs}
   end it       make cluster-down
 """
@@ -173,7 +175,9 @@ def hold() -> int:
             kubeconfig=KUBECONFIG,
             argocd=ADDRESS,
             service=playing.address,
+            argocd_server=ADDRESS.removeprefix("http://"),
             repository=REMOTE,
+            releases=RELEASES,
             argocd_program=PROGRAMS / "argocd",
             logs=LOGS,
         )
