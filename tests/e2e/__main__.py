@@ -115,15 +115,27 @@ def start(*command: str, output: IO[bytes] | None = None) -> subprocess.Popen[by
 def clean() -> None:
     """Remove what the last cluster left."""
     BOX.unlink(missing_ok=True)
-    # Groups of processes that have ended: what is left of pods and builds outside of namespaces.
-    for name in ("k8s.io", "docker"):
-        for folder in Path("/sys/fs/cgroup").glob(f"**/{name}"):
-            for group in (*sorted(folder.rglob("*/"), reverse=True), folder):
-                with contextlib.suppress(OSError):
-                    group.rmdir()
+    remove_control_groups()
     deadline = time.monotonic() + 10
     while RUN.exists():
         shutil.rmtree(RUN, ignore_errors=time.monotonic() < deadline)
+
+
+def remove_control_groups() -> None:
+    """Remove what is in no namespace: the groups of pods' and builds' processes, which ended."""
+    deadline = time.monotonic() + 2
+    while groups := [
+        group
+        for name in ("k8s.io", "docker", "*/k8s.io", "*/docker")
+        for folder in Path("/sys/fs/cgroup").glob(name)
+        for group in (*sorted(folder.rglob("*/"), reverse=True), folder)
+    ]:
+        for group in groups:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        if time.monotonic() > deadline:
+            return  # those of others
+        time.sleep(0.1)
 
 
 def test(arguments: list[str]) -> int:
@@ -138,6 +150,7 @@ def test(arguments: list[str]) -> int:
         if box.wait() == 0:
             clean()
         else:
+            remove_control_groups()
             say(f"logs of all that ran: {LOGS}")
 
 
@@ -202,8 +215,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e", description=__doc__)
     names = ("test", "up", "down", "hold")
     parser.add_argument("command", choices=names, help="hold is what up starts")
-    # As Ctrl-C: what was begun is ended.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGINT, signal.SIGTERM):  # what was begun is ended
+        signal.signal(number, signal.default_int_handler)
     command, arguments = parser.parse_known_args()
     try:
         if command.command == "test":
