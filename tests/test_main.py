@@ -1,5 +1,6 @@
 """The process: what it prints, its exit codes, and how it ends."""
 
+import http.client
 import os
 import re
 import signal
@@ -98,6 +99,40 @@ def test_readiness_ends_before_serving_does(start_service: Start) -> None:
         assert (response.status_code, response.json()["code"]) == (503, "shutting_down")
         assert client.post("/api/v1/players", json=PLAYER).status_code == 201
     assert service.wait() == 0, service.output
+
+
+def test_connections_end_with_an_answer_before_serving_ends(start_service: Start) -> None:
+    """A client that keeps its connection never sends a request on one that is being closed."""
+    service = start_service(GAME_API_SHUTDOWN_DELAY="3").wait_until_ready()
+    host, port = service.address.removeprefix("http://").split(":")
+    kept = http.client.HTTPConnection(host, int(port))
+    assert ask(kept).getheader("connection") is None
+    service.process.send_signal(signal.SIGTERM)
+    for wait in (0.2, 1.5):  # uvicorn makes its headers anew each second
+        time.sleep(wait)
+        answer = ask(kept)
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+        assert kept.sock is None  # the next one is on a new connection
+    assert service.wait() == 0, service.output
+
+
+def test_idle_connections_are_kept_for_longer_than_load_balancers_do(start_service: Start) -> None:
+    with start_service() as service:
+        host, port = service.address.removeprefix("http://").split(":")
+        kept = http.client.HTTPConnection(host, int(port))
+        ask(kept)
+        first = kept.sock
+        assert first is not None
+        time.sleep(6)  # uvicorn's own patience is 5 s
+        ask(kept)
+        assert kept.sock is first
+
+
+def ask(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
+    connection.request("GET", "/health")
+    answer = connection.getresponse()
+    answer.read()
+    return answer
 
 
 def test_a_second_signal_ends_the_waiting(start_service: Start) -> None:

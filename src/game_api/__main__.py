@@ -26,6 +26,10 @@ from game_api.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger("game_api")
 
+KEEP_ALIVE = 75
+"""Seconds that a connection may be idle. More than the 60 of AWS's load balancers, which otherwise
+send a request on a connection that is being closed, and answer 502."""
+
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
 
@@ -65,7 +69,17 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
         else:
             self.process.stopping = True
+            self.say_goodbye()
             asyncio.get_running_loop().call_later(self.delay, self.exit)
+
+    def say_goodbye(self) -> None:
+        """Have every answer end its connection: whoever keeps some meets the end on none of them.
+
+        uvicorn closes idle connections when it shuts down, and a request may be on its way on one.
+        """
+        close = (b"connection", b"close")
+        self.server_state.default_headers.append(close)
+        self.config.encoded_headers.append(close)  # of which uvicorn makes them, each second
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
@@ -116,6 +130,7 @@ async def serve_on(listener: socket.socket, uri: str, settings: Settings, proces
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
     host, port = listener.getsockname()[:2]

@@ -70,8 +70,8 @@ class Settings(BaseSettings):
         0,
         ge=0,
         le=300,
-        description="Seconds to go on serving after SIGTERM while /health/ready says 503, for load "
-        "balancers that learn of it only there.",
+        description="Seconds to go on serving after SIGTERM, while /health/ready says 503 and "
+        "every answer ends its connection, so that clients and load balancers go elsewhere.",
     )
     shutdown_timeout: int = Field(
         20, ge=1, le=300, description="Seconds that requests in flight get to finish."

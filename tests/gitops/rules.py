@@ -9,6 +9,7 @@ import kubernetes_validate
 from pydantic import ValidationError
 
 from game_api import cloudwatch, logs
+from game_api.__main__ import KEEP_ALIVE
 from game_api.app import Process, create_app
 from game_api.database import OPTIONS
 from game_api.settings import PREFIX, Settings
@@ -192,6 +193,19 @@ def pods_end_in_time(tree: Tree) -> Iterator[str]:
             yield f"{environment}: {grace} s, for {sleep} + {delay} + {drain} + {flush} s"
 
 
+def idle_connections_outlive_the_load_balancers(tree: Tree) -> Iterator[str]:
+    """Otherwise a load balancer sends a request on a connection that is being closed: 502."""
+    for environment in overlay.ENVIRONMENTS:
+        ingress = one(tree.application(environment), "Ingress")
+        attributes = ingress["metadata"]["annotations"][
+            "alb.ingress.kubernetes.io/load-balancer-attributes"
+        ]
+        given = dict(attribute.split("=") for attribute in attributes.split(","))
+        idle = int(given.get("idle_timeout.timeout_seconds", 60))  # AWS's default
+        if idle >= KEEP_ALIVE:
+            yield f"{environment}: the load balancer's last {idle} s, the pods' {KEEP_ALIVE} s"
+
+
 def connections_stay_below_the_databases_limit(tree: Tree) -> Iterator[str]:
     """Every pod at the largest size, one more during a rollout, and the index job."""
     for environment in overlay.ENVIRONMENTS:
@@ -330,6 +344,7 @@ RULES: tuple[Rule, ...] = (
     probed_paths_exist,
     ports_agree,
     pods_end_in_time,
+    idle_connections_outlive_the_load_balancers,
     connections_stay_below_the_databases_limit,
     the_quota_holds_every_pod,
     pods_are_restricted,

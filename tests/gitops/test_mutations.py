@@ -127,7 +127,14 @@ MISTAKES = (
         DEPLOYMENT,
         "terminationGracePeriodSeconds: 60",
         "terminationGracePeriodSeconds: 30",
-        "30 s, for 15",
+        "30 s, for 9 + 6.0 + 20",
+    ),
+    Mistake(
+        rules.idle_connections_outlive_the_load_balancers,
+        f"{BASE}/ingress.yaml",
+        "drop_invalid_header_fields.enabled=true",
+        "drop_invalid_header_fields.enabled=true,idle_timeout.timeout_seconds=75",
+        "the load balancer's last 75 s",
     ),
     Mistake(
         rules.connections_stay_below_the_databases_limit,
