@@ -29,8 +29,8 @@ def enter() -> None:
         run("mkdir", "-p", folder)
         run("mount", "-t", "tmpfs", "tmpfs", folder)
     run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-    # A connection's port may be taken again a minute after its end, and the kernel would send the new
-    # one where the old one went, were it to a pod that is no more: it remembers for two minutes.
+    # A connection's port may be taken again a minute after its end, and the kernel, which remembers
+    # for two, would send the new one where the old one went, were it to a pod that is no more.
     run("conntrack", "--count")  # has the kernel load what remembers
     run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_time_wait=30")
     run("ip", "link", "set", "lo", "up")

@@ -102,7 +102,7 @@ def test_bad_image(game: Cluster, traffic: Traffic, measured: Measure) -> None:
 
         def crashes() -> bool:
             return any(
-                status["restartCount"] > 0
+                "terminated" in status["state"] | status["lastState"]
                 for pod in game.pods()
                 if pod["spec"]["containers"][0]["image"].endswith(game.releases["crashing"])
                 for status in pod["status"].get("containerStatuses", [])
