@@ -15,7 +15,7 @@ from tests.e2e.database import USER, Database, database
 from tests.e2e.network import HOST, VPC
 from tests.e2e.node import Node, node, runtime
 from tests.e2e.paths import CHECKOUT, RELEASES, REMOTE, ROOT, RUN
-from tests.e2e.processes import run, say, wait_for
+from tests.e2e.processes import run, say, together, wait_for
 from tests.e2e.releases import REGISTRY, git
 
 PODS = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
@@ -128,9 +128,7 @@ def cluster() -> Iterator[Cluster]:
     with (
         runtime() as images,
         control_plane(),
-        argocd(),
-        aws() as amazon,
-        database() as documentdb,
+        together(argocd(), aws(), database()) as (_, amazon, documentdb),
         node(images) as machine,
     ):
         secret_arn = amazon.create_secret(USER, documentdb.rotate_password())

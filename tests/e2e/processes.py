@@ -5,9 +5,11 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 from tests.e2e.paths import LOGS
 
@@ -62,6 +64,15 @@ def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 60) 
         if time.monotonic() > deadline:
             raise Failed(f"after {seconds:.0f} s still not: {what} (found {found!r})")
         time.sleep(PAUSE)
+
+
+@contextmanager
+def together(*contexts: AbstractContextManager[Any]) -> Iterator[list[Any]]:
+    """Enter contexts, each in a thread; what they give. If one fails the others are left."""
+    with ExitStack() as stack:
+        with ThreadPoolExecutor() as pool:
+            entered = list(pool.map(stack.enter_context, contexts))
+        yield entered
 
 
 class Process:

@@ -36,7 +36,7 @@ CHANGES = {
 }
 """What is wrong with each of the releases that follow the one that is checked out."""
 
-BASE, PAUSE = "game-api-e2e/python:1", "game-api-e2e/pause:1"
+BASE, PAUSE = "game-api-e2e/python:2", "game-api-e2e/pause:2"
 SOCKET = f"unix://{HOME}/docker.sock"
 
 
@@ -121,7 +121,9 @@ def _build_base() -> None:
     # The machine's authorities, for pip while it builds.
     bundle = Path("/etc/ssl/certs/ca-certificates.crt")
     shutil.copy(bundle, rootfs / bundle.relative_to("/"))
-    run("tar", "-C", str(rootfs), "-cf", str(archive), ".")
+    left_out = ("var/cache/apt", "var/lib/apt/lists", "usr/share/doc", "usr/share/locale")
+    excluded = [f"--exclude=./{folder}/*" for folder in left_out]
+    run("tar", "-C", str(rootfs), *excluded, "-cf", str(archive), ".")
     docker("import", "--change", f"ENV PIP_CERT={bundle}", archive, BASE)
     shutil.rmtree(rootfs)
     archive.unlink()
