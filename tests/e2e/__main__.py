@@ -14,8 +14,20 @@ from typing import IO
 from tests.e2e import network, programs, releases
 from tests.e2e.argocd import ADDRESS, wait_until_synced
 from tests.e2e.cluster import answer_for_the_load_balancer, cluster
-from tests.e2e.paths import BUILT, HOME, KUBECONFIG, LOGS, PROGRAMS, RELEASES, REMOTE, ROOT, RUN
+from tests.e2e.paths import (
+    BUILT,
+    CERTIFICATE,
+    HOME,
+    KUBECONFIG,
+    LOGS,
+    PROGRAMS,
+    RELEASES,
+    REMOTE,
+    ROOT,
+    RUN,
+)
 from tests.e2e.processes import Failed, say
+from tests.cluster import make_certificate
 from tests.service import alive, wait_for_end
 
 BOX = HOME / "box.pid"
@@ -79,7 +91,8 @@ def running() -> int | None:
 
 
 def prepare() -> None:
-    """All that wants the package registries; the cluster itself has no way to the internet."""
+    """What there has to be before a cluster can start. Its releases are made meanwhile, outside of
+    it, for it has no way to the package registries."""
     check()
     if (process := running()) is not None:
         raise Failed(f"a cluster is up already (process {process}): make cluster-down ends it")
@@ -87,7 +100,8 @@ def prepare() -> None:
     for folder in (BUILT, PROGRAMS, LOGS):
         folder.mkdir(parents=True, exist_ok=True)
     programs.build()
-    releases.prepare()
+    if not CERTIFICATE.is_file():
+        make_certificate(CERTIFICATE, network.HOST, network.OTHER_HOST, days=3650)
 
 
 def start(*command: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
@@ -141,9 +155,10 @@ def remove_control_groups() -> None:
 def test(arguments: list[str]) -> int:
     """Prove it all; the exit code is pytest's."""
     prepare()
-    options = ("-s", "--tb=short", "-o", "addopts=", "-o", "timeout=300")
+    options = ("-s", "--tb=short", "-o", "addopts=", "-o", "timeout=600")
     box = start(sys.executable, "-m", "pytest", "tests/e2e", *options, *arguments)
     try:
+        releases.prepare()
         return box.wait()
     finally:
         box.kill()
@@ -161,6 +176,7 @@ def up() -> int:
     with log.open("wb") as output:
         box = start(sys.executable, "-m", "tests.e2e", "hold", output=output)
     try:
+        releases.prepare()
         with log.open() as progress:
             while not READY.exists():
                 sys.stderr.write(progress.read())

@@ -1,12 +1,13 @@
 """One real node: containerd with a bridge for its pods, kubelet, kube-proxy."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.e2e.control_plane import get, kubectl
 from tests.e2e.network import BRIDGE, HOST, PODS
-from tests.e2e.paths import IMAGES, KUBECONFIG, PROGRAMS, RUN
+from tests.e2e.paths import IMAGES, KUBECONFIG, PROGRAMS, RELEASES, RUN
 from tests.e2e.releases import PAUSE
 from tests.e2e.processes import Failed, Process, run, say, succeeds
 
@@ -101,7 +102,7 @@ def ctr(*arguments: str) -> str:
 
 @contextmanager
 def runtime() -> Iterator[Process]:
-    """containerd, and the process that gives it the images, which takes a while."""
+    """containerd, and the process that gives it the images once there are all of them."""
     for name, text in (
         ("containerd.toml", CONTAINERD),
         ("cni/10-pods.conflist", json.dumps(CNI)),
@@ -112,7 +113,9 @@ def runtime() -> Iterator[Process]:
         (FOLDER / name).write_text(text)
     with Process("containerd", "containerd", f"--config={FOLDER}/containerd.toml") as containerd:
         containerd.wait_until("containerd answers", lambda: succeeds(ctr, "version"))
-        yield Process("images", "ctr", *TO_CONTAINERD, "images", "import", IMAGES).start()
+        take = shlex.join(["ctr", *TO_CONTAINERD, "images", "import", str(IMAGES)])
+        wait = f"until [ -e {shlex.quote(str(RELEASES))} ]; do sleep 0.2; done"
+        yield Process("images", "sh", "-c", f"{wait}; exec {take}").start()
 
 
 @contextmanager

@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster import certificate_of, make_certificate
-from tests.e2e.network import HOST, OTHER_HOST
+from tests.cluster import certificate_of
 from tests.e2e.paths import (
     BUILT,
     CERTIFICATE,
@@ -81,7 +80,10 @@ def prepare() -> None:
         images = (PAUSE, *map(image, shas.values()))
         docker("save", "-o", IMAGES, *images)
         _forget_all_but(images)
-    RELEASES.write_text(json.dumps(shas))
+    # Last, and at once: the cluster waits for it.
+    written = RELEASES.with_suffix(".new")
+    written.write_text(json.dumps(shas))
+    written.rename(RELEASES)
 
 
 def image(sha: str) -> str:
@@ -137,8 +139,6 @@ def _build(name: str, sha: str) -> None:
     if docker("images", "--quiet", image(sha)):
         return
     say(f"building the image of the release {name}, {sha[:12]}")
-    if not CERTIFICATE.is_file():
-        make_certificate(CERTIFICATE, HOST, OTHER_HOST, days=3650)
     context = RUN / "context"
     shutil.rmtree(context, ignore_errors=True)
     git("worktree", "add", "--quiet", "--detach", str(context), sha)
