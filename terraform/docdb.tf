@@ -1,4 +1,4 @@
-# The database: reached from the nodes alone, over TLS, encrypted, its password made and rotated by AWS.
+# The database. It is encrypted and reachable only from the nodes, over TLS. AWS creates and rotates its password.
 
 locals {
   database_port       = 27017
@@ -15,7 +15,7 @@ resource "aws_docdb_subnet_group" "this" {
 
 resource "aws_docdb_cluster_parameter_group" "this" {
   name        = local.database
-  description = "TLS, and a log of who did what and of what was slow"
+  description = "TLS, and a log of who did what and of what was slow" # A change would replace the resource.
   family      = "docdb5.0"
 
   parameter {
@@ -43,7 +43,7 @@ resource "aws_docdb_cluster_parameter_group" "this" {
 
 resource "aws_security_group" "database" {
   name        = local.database
-  description = "The database, from the nodes alone"
+  description = "The database, from the nodes alone" # A change would replace the resource.
   vpc_id      = aws_vpc.this.id
 
   tags = { Name = local.database }
@@ -61,13 +61,13 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
 }
 
 resource "aws_docdb_cluster" "this" {
-  # checkov:skip=CKV_AWS_360:five days are what was asked for; snapshots that are to last longer are made by hand
+  # checkov:skip=CKV_AWS_360:five days are the required retention; take a manual snapshot to keep data for longer
   cluster_identifier = local.database
   engine             = "docdb"
   engine_version     = "5.0.0"
   port               = local.database_port
 
-  # Kept in Secrets Manager by AWS, and rotated every seven days.
+  # AWS keeps the password in Secrets Manager and rotates it every seven days.
   master_username             = var.db_username
   manage_master_user_password = true
 

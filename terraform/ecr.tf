@@ -1,5 +1,5 @@
-# One repository for every environment, in the account that `registry_account_id` names: what is promoted is the very image
-# that was tested. A tag is a commit and never changes.
+# All environments share one repository, in the account `registry_account_id`, so the image that is promoted is the image that
+# was tested. A tag is the sha of a commit and never changes.
 
 locals {
   repository    = "game-api"
@@ -7,13 +7,13 @@ locals {
 }
 
 resource "aws_ecr_repository" "this" {
-  # checkov:skip=CKV_AWS_51:images are immutable; what is excluded are the lists of an image's signatures
+  # checkov:skip=CKV_AWS_51:image tags are immutable; only the tags that list an image's signatures are excluded
   count = local.owns_registry ? 1 : 0
 
   name                 = local.repository
   image_tag_mutability = "IMMUTABLE_WITH_EXCLUSION"
 
-  # Signatures and attestations: clients without the referrers API keep a list of them under a tag.
+  # Clients that do not support the referrers API list the signatures and attestations of an image under such a tag.
   image_tag_mutability_exclusion_filter {
     filter      = "sha256-*"
     filter_type = "WILDCARD"
@@ -31,7 +31,7 @@ resource "aws_ecr_repository" "this" {
   tags = { Name = local.repository }
 }
 
-# Tagged images stay: nobody here knows which of them is deployed, or will be again.
+# Tagged images are never deleted: any of them may be deployed now, or again after a rollback.
 resource "aws_ecr_lifecycle_policy" "this" {
   count = local.owns_registry ? 1 : 0
 
@@ -39,7 +39,7 @@ resource "aws_ecr_lifecycle_policy" "this" {
   policy = jsonencode({
     rules = [{
       rulePriority = 1
-      description  = "what has no tag, and belongs to no image that has one"
+      description  = "Expire images that are neither tagged nor part of a tagged image"
       selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
       action       = { type = "expire" }
     }]
@@ -55,7 +55,7 @@ resource "aws_ecr_repository_policy" "this" {
     Statement = [{
       Sid       = "OtherEnvironmentsPull"
       Effect    = "Allow"
-      Principal = { AWS = [for account in var.registry_reader_account_ids : "${local.arn}:iam::${account}:root"] }
+      Principal = { AWS = [for account in var.registry_reader_account_ids : "${local.arn_prefix}:iam::${account}:root"] }
       Action    = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
     }]
   })

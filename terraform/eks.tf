@@ -1,7 +1,7 @@
-# The cluster on private subnets, its nodes, and the add-ons that it can't do without.
+# The cluster on private subnets, its nodes, and the add-ons that it needs.
 
 resource "aws_eks_cluster" "this" {
-  # checkov:skip=CKV_AWS_38:public only for the addresses in cluster_api_cidrs, which refuses the whole internet
+  # checkov:skip=CKV_AWS_38:the endpoint is public only for cluster_api_cidrs, which cannot be the whole internet
   name     = local.cluster_name
   role_arn = aws_iam_role.this["cluster"].arn
   version  = var.kubernetes_version
@@ -12,7 +12,7 @@ resource "aws_eks_cluster" "this" {
   vpc_config {
     subnet_ids              = aws_subnet.private[*].id
     endpoint_private_access = true
-    # Without addresses that may call it, the API is reached from inside the VPC alone.
+    # If cluster_api_cidrs is empty, the API is reachable only from inside the VPC.
     endpoint_public_access = length(var.cluster_api_cidrs) > 0
     public_access_cidrs    = length(var.cluster_api_cidrs) > 0 ? var.cluster_api_cidrs : null
   }
@@ -62,7 +62,8 @@ resource "aws_eks_access_policy_association" "admin" {
   }
 }
 
-# Besides the cluster's own group: what other groups refer to when they mean the nodes and their pods.
+# The nodes have this group in addition to the cluster's own group. Rules of other groups refer to it to allow the nodes and
+# their pods.
 resource "aws_security_group" "nodes" {
   name        = "game-session-nodes"
   description = "The nodes and their pods"
@@ -83,7 +84,7 @@ resource "aws_launch_template" "nodes" {
   metadata_options {
     http_endpoint = "enabled"
     http_tokens   = "required"
-    # One hop: the nodes themselves, not their pods.
+    # With a limit of one hop, the metadata service answers nodes but not their pods.
     http_put_response_hop_limit = 1
   }
 
@@ -93,13 +94,14 @@ resource "aws_launch_template" "nodes" {
     ebs {
       volume_size = 30
       volume_type = "gp3"
-      # By the account's own key for volumes: one of ours would have to trust a role that a new account has not yet.
+      # The account's default EBS key. A customer managed key would have to trust the service-linked role of Auto Scaling,
+      # which a new account does not have yet.
       encrypted             = true
       delete_on_termination = true
     }
   }
 
-  # The provider's default tags do not reach what the template makes.
+  # The provider's default tags do not apply to resources that the launch template creates.
   dynamic "tag_specifications" {
     for_each = toset(["instance", "network-interface", "volume"])
 
@@ -141,7 +143,7 @@ resource "aws_eks_node_group" "this" {
 
   tags = { Name = "game-session-nodes" }
 
-  # Nodes become ready only with their network.
+  # Nodes become ready only when the network add-ons run.
   depends_on = [
     aws_eks_addon.before_nodes,
     aws_iam_role_policy_attachment.this,
@@ -160,7 +162,7 @@ locals {
   }
 }
 
-# The version that AWS gives by default to this release of Kubernetes.
+# The add-on versions that AWS installs by default for this Kubernetes version.
 data "aws_eks_addon_version" "this" {
   for_each = merge(local.addons_before_nodes, local.addons)
 

@@ -1,5 +1,5 @@
-# GitHub Actions pushes images without a key: AWS trusts the identity that GitHub gives to jobs of one environment of one
-# repository, and lets it do no more than push to one ECR repository.
+# GitHub Actions pushes images without an access key. AWS trusts the OIDC tokens that GitHub issues to jobs in one environment
+# of one repository, and allows them only to push to one ECR repository.
 
 resource "aws_iam_openid_connect_provider" "github" {
   count = local.owns_registry && var.github_oidc_provider ? 1 : 0
@@ -14,13 +14,13 @@ resource "aws_iam_role" "release" {
   count = local.owns_registry ? 1 : 0
 
   name                 = "game-session-release"
-  description          = "Pushes images of ${local.repository}, from GitHub Actions"
+  description          = "Pushes ${local.repository} images from GitHub Actions"
   max_session_duration = 3600
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
       Effect    = "Allow"
-      Principal = { Federated = "${local.arn}:iam::${var.account_id}:oidc-provider/token.actions.githubusercontent.com" }
+      Principal = { Federated = "${local.arn_prefix}:iam::${var.account_id}:oidc-provider/token.actions.githubusercontent.com" }
       Action    = "sts:AssumeRoleWithWebIdentity"
       Condition = {
         StringEquals = {
@@ -45,7 +45,7 @@ resource "aws_iam_role_policy" "release" {
       {
         Effect   = "Allow"
         Action   = "ecr:GetAuthorizationToken"
-        Resource = "*" # AWS knows no resource for it
+        Resource = "*" # this action does not support specific resources
       },
       {
         Effect = "Allow"

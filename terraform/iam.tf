@@ -1,7 +1,7 @@
-# Who may do what. A pod's role comes by EKS Pod Identity: no keys, and no annotation in the manifests.
+# IAM roles and policies. Pods get their role from EKS Pod Identity, so they need neither access keys nor annotations.
 
 locals {
-  # Who may take the role, AWS's own policies, and the role's own.
+  # Each role's trust policy, the AWS managed policies attached to it, and its own inline policies.
   roles = {
     cluster = {
       trust    = local.trust.eks
@@ -40,14 +40,15 @@ locals {
     }
   }
 
-  # The service accounts that get a role, and their namespaces.
-  pods = {
+  # The service accounts that get the role of the same name, and their namespaces.
+  service_accounts = {
     aws-load-balancer-controller = "kube-system"
     game-api                     = local.namespace
     game-api-create-indexes      = local.namespace
   }
 
-  # A service of AWS may be asked by anybody to act; the conditions keep it to this account, and to this cluster.
+  # AWS services act on behalf of any account. The conditions allow them to take a role only for this account and, for pods,
+  # only for this cluster.
   trust = {
     eks = jsonencode({
       Version = "2012-10-17"
@@ -83,7 +84,7 @@ locals {
         Action    = ["sts:AssumeRole", "sts:TagSession"]
         Condition = {
           StringEquals = { "aws:SourceAccount" = var.account_id }
-          ArnEquals    = { "aws:SourceArn" = "${local.arn}:eks:${var.region}:${var.account_id}:cluster/${local.cluster_name}" }
+          ArnEquals    = { "aws:SourceArn" = "${local.arn_prefix}:eks:${var.region}:${var.account_id}:cluster/${local.cluster_name}" }
         }
       }]
     })
@@ -121,11 +122,11 @@ locals {
   }
 
   managed_policies = merge([
-    for role, of in local.roles : { for policy in of.managed : "${role}/${policy}" => { role = role, policy = policy } }
+    for role, config in local.roles : { for policy in config.managed : "${role}/${policy}" => { role = role, policy = policy } }
   ]...)
 
   own_policies = merge([
-    for role, of in local.roles : { for name, policy in of.policies : "${role}/${name}" => { role = role, name = name, policy = policy } }
+    for role, config in local.roles : { for name, policy in config.policies : "${role}/${name}" => { role = role, name = name, policy = policy } }
   ]...)
 }
 
@@ -142,7 +143,7 @@ resource "aws_iam_role_policy_attachment" "this" {
   for_each = local.managed_policies
 
   role       = aws_iam_role.this[each.value.role].name
-  policy_arn = "${local.arn_of_aws}:policy/${each.value.policy}"
+  policy_arn = "${local.aws_iam_arn}:policy/${each.value.policy}"
 }
 
 resource "aws_iam_role_policy" "this" {
@@ -154,7 +155,7 @@ resource "aws_iam_role_policy" "this" {
 }
 
 resource "aws_eks_pod_identity_association" "this" {
-  for_each = local.pods
+  for_each = local.service_accounts
 
   cluster_name    = aws_eks_cluster.this.name
   namespace       = each.value

@@ -1,5 +1,5 @@
-# The AWS base of one environment: network, cluster, database, registry, identities, monitoring. What runs in the cluster is
-# Argo CD's, which the second state (argocd/) installs.
+# The AWS base of one environment: network, cluster, database, registry, identities, monitoring. A second configuration,
+# argocd/, installs Argo CD, which manages what runs in the cluster.
 
 data "aws_partition" "current" {}
 
@@ -9,8 +9,8 @@ locals {
   namespace    = "gaming-namespace"
   log_group    = "game-session-logs"
 
-  arn        = "arn:${data.aws_partition.current.partition}"
-  arn_of_aws = "${local.arn}:iam::aws"
+  arn_prefix  = "arn:${data.aws_partition.current.partition}"
+  aws_iam_arn = "${local.arn_prefix}:iam::aws"
 
   tags = {
     Environment = var.environment
@@ -19,7 +19,7 @@ locals {
   }
 }
 
-# One key for each kind of thing, so that access to one is no access to another.
+# Secrets of the cluster, data and logs have separate keys, so that access to one key gives no access to the others.
 
 resource "aws_kms_key" "cluster" {
   description             = "Secrets of ${local.cluster_name}"
@@ -60,16 +60,16 @@ resource "aws_kms_alias" "this" {
 }
 
 locals {
-  # The account's own IAM policies decide who may use a key; without this nobody could ever change it.
+  # The account's IAM policies decide who may use a key. Without this statement, nobody could ever change the key.
   key_owner = {
     Sid       = "Account"
     Effect    = "Allow"
-    Principal = { AWS = "${local.arn}:iam::${var.account_id}:root" }
+    Principal = { AWS = "${local.arn_prefix}:iam::${var.account_id}:root" }
     Action    = local.key_actions
-    Resource  = "*" # in a key's policy: this key
+    Resource  = "*" # in a key policy, this is the key itself
   }
 
-  # Every action there is on a key, but none that a wildcard would add one day.
+  # All current key actions. A wildcard would also allow actions that AWS adds later.
   key_actions = [
     "kms:CancelKeyDeletion",
     "kms:CreateAlias",
@@ -134,7 +134,7 @@ locals {
           Resource = "*"
           Condition = {
             ArnLike = {
-              "kms:EncryptionContext:aws:logs:arn" = "${local.arn}:logs:${var.region}:${var.account_id}:log-group:*"
+              "kms:EncryptionContext:aws:logs:arn" = "${local.arn_prefix}:logs:${var.region}:${var.account_id}:log-group:*"
             }
           }
         },

@@ -1,4 +1,4 @@
-# Log groups, the dashboard over what the service emits, and alarms.
+# Log groups, alarms, and a dashboard of the metrics and logs that the service emits.
 
 locals {
   log_groups = {
@@ -11,7 +11,7 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "this" {
-  # checkov:skip=CKV_AWS_338:a year where nothing else is said; dev says thirty days
+  # checkov:skip=CKV_AWS_338:logs are kept for a year by default; dev sets thirty days
   for_each = local.log_groups
 
   name              = each.value
@@ -52,40 +52,40 @@ resource "aws_sns_topic_policy" "alarms" {
 }
 
 locals {
-  # What wakes somebody up: clients get errors or wait, the database is near an end, the service can't tell.
+  # The alarms cover errors and latency that clients see, a database close to its limits, and metrics or logs that do not arrive.
   alarms = {
     errors = {
-      description = "More than one request in a hundred fails"
+      description = "More than 1% of requests fail"
       namespace   = "GameSession", metric = "ErrorRate", statistic = "Average", dimensions = {}
       comparison  = "GreaterThanThreshold", threshold = 1, minutes = 5, missing = "notBreaching"
     }
     latency = {
-      description = "One request in a hundred takes more than half a second"
+      description = "1% of requests take more than 500 ms"
       namespace   = "GameSession", metric = "APILatency", statistic = "p99", dimensions = {}
       comparison  = "GreaterThanThreshold", threshold = 500, minutes = 10, missing = "notBreaching"
     }
     silence = {
-      description = "No metrics arrive: no pod runs, or none can deliver"
+      description = "No metrics arrive: no pod is running, or none can deliver metrics"
       namespace   = "GameSession", metric = "LiveSessions", statistic = "SampleCount", dimensions = {}
       comparison  = "LessThanThreshold", threshold = 1, minutes = 10, missing = "breaching"
     }
     logs-dropped = {
-      description = "Log records are given up"
+      description = "Log records are dropped"
       namespace   = "GameSession", metric = "LogRecordsDropped", statistic = "Sum", dimensions = {}
       comparison  = "GreaterThanThreshold", threshold = 0, minutes = 5, missing = "notBreaching"
     }
     database-cpu = {
-      description = "The database's CPU is busy"
+      description = "The CPU utilization of the database is above 80%"
       namespace   = "AWS/DocDB", metric = "CPUUtilization", statistic = "Average", dimensions = { DBClusterIdentifier = local.database }
       comparison  = "GreaterThanThreshold", threshold = 80, minutes = 15, missing = "missing"
     }
     database-memory = {
-      description = "Less than 256 MiB of the database's memory are free"
+      description = "The database has less than 256 MiB of free memory"
       namespace   = "AWS/DocDB", metric = "FreeableMemory", statistic = "Minimum", dimensions = { DBClusterIdentifier = local.database }
       comparison  = "LessThanThreshold", threshold = 268435456, minutes = 15, missing = "missing"
     }
     database-connections = {
-      description = "The database has half of the connections that it takes"
+      description = "The database has more than half of the connections that it supports"
       namespace   = "AWS/DocDB", metric = "DatabaseConnections", statistic = "Maximum", dimensions = { DBClusterIdentifier = local.database }
       comparison  = "GreaterThanThreshold", threshold = 500, minutes = 5, missing = "missing"
     }
@@ -106,7 +106,7 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   period              = 60
   evaluation_periods  = each.value.minutes
-  # Of the minutes looked at, four in five.
+  # The alarm goes off when 80% of the evaluated minutes breach the threshold.
   datapoints_to_alarm = ceil(each.value.minutes * 0.8)
   treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.alarms.arn]
@@ -116,7 +116,8 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 }
 
 locals {
-  # Rows of graphs, each with its metrics as [namespace, name, dimension, value, ...], its statistics, and its period.
+  # Rows of graphs. A graph has statistics and either metrics, as [namespace, name, dimension, value, ...], or a search for
+  # metrics.
   graphs = [
     [
       { title = "Latency (ms)", stats = ["Average", "p50", "p95", "p99"], metrics = [["GameSession", "APILatency"]] },
@@ -134,9 +135,9 @@ locals {
       { title = "Sessions created and ended", stats = ["Sum"], metrics = [["GameSession", "SessionsCreated"], ["GameSession", "SessionsEnded"]] },
     ],
     [
-      { title = "Changes in a group commit", stats = ["Average", "Maximum"], metrics = [["GameSession", "GroupCommitSize"]] },
-      { title = "Conflicts retried, log records dropped", stats = ["Sum"], metrics = [["GameSession", "ConflictsRetried"], ["GameSession", "LogRecordsDropped"]] },
-      { title = "Connections of the pods", stats = ["Average", "Maximum"], metrics = [["GameSession", "DatabaseConnections"], ["GameSession", "DatabaseConnectionsInUse"]] },
+      { title = "Changes per group commit", stats = ["Average", "Maximum"], metrics = [["GameSession", "GroupCommitSize"]] },
+      { title = "Conflicts retried and log records dropped", stats = ["Sum"], metrics = [["GameSession", "ConflictsRetried"], ["GameSession", "LogRecordsDropped"]] },
+      { title = "Database connections of the pods", stats = ["Average", "Maximum"], metrics = [["GameSession", "DatabaseConnections"], ["GameSession", "DatabaseConnectionsInUse"]] },
     ],
     [
       { title = "Database commands (ms, p99)", stats = ["p99"], search = "{GameSession,Command} MetricName=\"DatabaseLatency\"" },
@@ -153,20 +154,20 @@ locals {
     ],
     [
       { title = "Nodes: CPU (%)", stats = ["Average", "Maximum"], search = "{AWS/EC2,AutoScalingGroupName} MetricName=\"CPUUtilization\" eks-game-session-nodes" },
-      { title = "Pods waiting for a node", stats = ["Maximum"], metrics = [["AWS/EKS", "scheduler_pending_pods", "ClusterName", local.cluster_name]] },
-      { title = "Calls of the cluster's API", stats = ["Sum"], metrics = [["AWS/EKS", "apiserver_request_total", "ClusterName", local.cluster_name]] },
+      { title = "Pending pods", stats = ["Maximum"], metrics = [["AWS/EKS", "scheduler_pending_pods", "ClusterName", local.cluster_name]] },
+      { title = "Kubernetes API requests", stats = ["Sum"], metrics = [["AWS/EKS", "apiserver_request_total", "ClusterName", local.cluster_name]] },
     ],
   ]
 
-  # Log tables; the fields are those of the service's lines.
+  # Log tables. The fields are those of the service's log lines.
   tables = [
     {
-      title = "The slowest requests, and those that failed"
+      title = "Slow and failed requests"
       query = "fields @timestamp, method, route, status, duration_ms, request_id, pod | filter logger = 'game_api.access' and (status >= 500 or duration_ms > 250) | sort duration_ms desc | limit 50"
     },
     {
-      title = "Pods: requests, versions"
-      query = "filter logger = 'game_api.access' | stats count(*) as requests, avg(duration_ms) as average_ms, latest(version) as runs by pod | sort requests desc"
+      title = "Requests and version by pod"
+      query = "filter logger = 'game_api.access' | stats count(*) as requests, avg(duration_ms) as average_ms, latest(version) as current_version by pod | sort requests desc"
     },
     {
       title = "Warnings and errors"

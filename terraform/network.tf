@@ -1,4 +1,5 @@
-# Three zones: public subnets for the load balancer and NAT, private ones for nodes and the database.
+# A VPC in three availability zones: public subnets for the load balancer and NAT, private subnets for the nodes and the
+# database.
 
 resource "aws_vpc" "this" {
   cidr_block           = var.vpc_cidr
@@ -8,7 +9,7 @@ resource "aws_vpc" "this" {
   tags = { Name = "game-session" }
 }
 
-# What AWS gives every VPC lets everything through within itself; this takes it away.
+# Without rules here, Terraform removes the rules of the default security group, which allow all traffic within the group.
 resource "aws_default_security_group" "this" {
   vpc_id = aws_vpc.this.id
 
@@ -104,7 +105,8 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[count.index].id
 }
 
-# Endpoints: what pods and nodes ask of AWS stays in the VPC. Pods may go nowhere else (their NetworkPolicy allows the VPC).
+# VPC endpoints keep requests from pods and nodes to AWS inside the VPC. Pods have no other way to reach AWS: their
+# NetworkPolicy allows only the VPC.
 
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
@@ -160,7 +162,8 @@ resource "aws_flow_log" "this" {
 locals {
   nat_gateways = var.nat_gateway_per_zone ? length(var.zones) : 1
 
-  # The first two are the service's, which has no other way to them; the others are the nodes', which could use NAT.
+  # The service uses the first two and has no other way to reach them. The nodes use the others
+  # if node_endpoints is true, and NAT otherwise.
   interface_endpoints = toset(concat(
     ["logs", "secretsmanager"],
     var.node_endpoints ? ["ec2", "ecr.api", "ecr.dkr", "eks-auth", "sts"] : [],

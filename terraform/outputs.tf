@@ -1,15 +1,15 @@
 output "account_id" {
-  description = "The account of this environment; the second state refuses any other."
+  description = "The account of this environment. The argocd configuration refuses to run in any other account."
   value       = var.account_id
 }
 
 output "environment" {
-  description = "Which environment this is."
+  description = "The name of this environment."
   value       = var.environment
 }
 
 output "cluster" {
-  description = "What the second state needs to reach the cluster."
+  description = "What the argocd configuration needs to connect to the cluster."
   value = {
     name                       = aws_eks_cluster.this.name
     endpoint                   = aws_eks_cluster.this.endpoint
@@ -18,7 +18,7 @@ output "cluster" {
 }
 
 output "facts" {
-  description = "What git does not say: the annotations of the cluster's Secret, which Argo CD's ApplicationSets read."
+  description = "Values that are not in git. The argocd configuration writes them as annotations of the cluster's Secret, which Argo CD's ApplicationSets read."
   value = {
     aws_region            = var.region
     certificate_arn       = var.certificate_arn
@@ -32,11 +32,11 @@ output "facts" {
 }
 
 output "release_role_arn" {
-  description = "The role for GitHub's variable AWS_ROLE_ARN; null where the registry is another account's."
+  description = "The role for the GitHub variable AWS_ROLE_ARN. Null if another account owns the registry."
   value       = one(aws_iam_role.release[*].arn)
 }
 
 output "alarms_topic_arn" {
-  description = "Where alarms are published."
+  description = "The SNS topic to which alarms are published."
   value       = aws_sns_topic.alarms.arn
 }

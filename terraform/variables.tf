@@ -1,110 +1,110 @@
 variable "account_id" {
-  description = "The AWS account of this environment; in any other, Terraform stops."
+  description = "The AWS account of this environment. Terraform refuses to run in any other account."
   type        = string
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.account_id))
-    error_message = "account_id has 12 digits."
+    error_message = "account_id must have 12 digits."
   }
 }
 
 variable "alarm_emails" {
-  description = "Who gets a mail for an alarm; each confirms once."
+  description = "Email addresses that receive alarms. Each recipient has to confirm the subscription once."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for email in var.alarm_emails : can(regex("^[^@ ]+@[^@ ]+$", email))])
-    error_message = "alarm_emails are mail addresses."
+    error_message = "alarm_emails must be email addresses."
   }
 }
 
 variable "certificate_arn" {
-  description = "The certificate in ACM for the hostname, for the load balancer."
+  description = "The ACM certificate for the hostname, which the load balancer uses."
   type        = string
 
   validation {
     condition     = can(regex("^arn:aws[-a-z]*:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]+$", var.certificate_arn))
-    error_message = "certificate_arn is the ARN of a certificate in ACM."
+    error_message = "certificate_arn must be the ARN of an ACM certificate."
   }
 }
 
 variable "cluster_admin_arns" {
-  description = "IAM roles and users that administrate the cluster."
+  description = "ARNs of the IAM roles and users that administer the cluster."
   type        = set(string)
 
   validation {
     condition     = length(var.cluster_admin_arns) > 0
-    error_message = "cluster_admin_arns names somebody: without it nobody could install Argo CD."
+    error_message = "cluster_admin_arns must not be empty: without an administrator, nobody can install Argo CD."
   }
 
   validation {
     condition     = alltrue([for arn in var.cluster_admin_arns : can(regex("^arn:aws[-a-z]*:iam::[0-9]{12}:(role|user)/.+$", arn))])
-    error_message = "cluster_admin_arns are ARNs of IAM roles or users."
+    error_message = "cluster_admin_arns must be ARNs of IAM roles or users."
   }
 }
 
 variable "cluster_api_cidrs" {
-  description = "Addresses that may call the cluster's API from outside of the VPC; none: it is reached from inside alone."
+  description = "CIDR blocks that may call the Kubernetes API from outside the VPC. If empty, the API is reachable only from inside the VPC."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for cidr in var.cluster_api_cidrs : can(cidrhost(cidr, 0)) && tonumber(split("/", cidr)[1]) >= 16])
-    error_message = "cluster_api_cidrs are addresses of yours, in /16 at the widest, and not the whole internet."
+    error_message = "cluster_api_cidrs must be your own CIDR blocks, /16 or smaller, and never the whole internet."
   }
 }
 
 variable "db_instance_class" {
-  description = "The size of the database's instances."
+  description = "The instance class of the database."
   type        = string
   default     = "db.t3.medium"
 
   validation {
     condition     = can(regex("^db\\.[a-z0-9]+\\.[a-z0-9]+$", var.db_instance_class))
-    error_message = "db_instance_class is like db.t3.medium."
+    error_message = "db_instance_class must look like db.t3.medium."
   }
 }
 
 variable "db_instance_count" {
-  description = "How many instances the database has; the second takes over within two minutes when the first fails."
+  description = "The number of database instances. A second instance takes over within two minutes when the first one fails."
   type        = number
   default     = 1
 
   validation {
     condition     = var.db_instance_count >= 1 && var.db_instance_count <= 16 && floor(var.db_instance_count) == var.db_instance_count
-    error_message = "db_instance_count is from 1 to 16."
+    error_message = "db_instance_count must be a whole number from 1 to 16."
   }
 
   validation {
     condition     = var.environment != "prod" || var.db_instance_count >= 2
-    error_message = "db_instance_count is 2 at least in prod."
+    error_message = "db_instance_count must be at least 2 in prod."
   }
 }
 
 variable "db_username" {
-  description = "The database's user. AWS makes the password."
+  description = "The name of the database's master user. AWS generates the password."
   type        = string
   default     = "gameapi"
 
   validation {
     condition     = can(regex("^[a-zA-Z][a-zA-Z0-9]{0,62}$", var.db_username)) && !contains(["admin", "root"], var.db_username)
-    error_message = "db_username is letters and digits, begins with a letter, and is neither admin nor root."
+    error_message = "db_username must begin with a letter, contain only letters and digits, and be neither admin nor root."
   }
 }
 
 variable "environment" {
-  description = "Which environment this is. It chooses the overlay that Argo CD syncs."
+  description = "The name of this environment. It selects the overlay that Argo CD syncs."
   type        = string
 
   validation {
     condition     = contains(["dev", "staging", "prod"], var.environment)
-    error_message = "environment is dev, staging or prod."
+    error_message = "environment must be dev, staging or prod."
   }
 }
 
 variable "github_oidc_provider" {
-  description = "Whether to make GitHub's identity provider; an account has it once, so say false where it is there already."
+  description = "Whether to create the OIDC identity provider for GitHub. An account can have only one, so set this to false if it exists already."
   type        = bool
   default     = true
 }
@@ -115,78 +115,78 @@ variable "github_repository" {
 
   validation {
     condition     = can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github_repository))
-    error_message = "github_repository is owner/name."
+    error_message = "github_repository must have the form owner/name."
   }
 }
 
 variable "hostname" {
-  description = "Where clients find the API."
+  description = "The domain name at which clients reach the API."
   type        = string
 
   validation {
     condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.hostname))
-    error_message = "hostname is a domain name, such as api.game.example."
+    error_message = "hostname must be a domain name, such as api.game.example."
   }
 }
 
 variable "kubernetes_version" {
-  description = "The release of Kubernetes; the manifests are held against its schemas."
+  description = "The Kubernetes version of the cluster. The tests validate the manifests against its schemas."
   type        = string
   default     = "1.34"
 
   validation {
     condition     = can(regex("^1\\.[0-9]{2}$", var.kubernetes_version))
-    error_message = "kubernetes_version is like 1.34."
+    error_message = "kubernetes_version must look like 1.34."
   }
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept."
+  description = "How many days logs are kept."
   type        = number
   default     = 365
 
   validation {
     condition     = contains([7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
-    error_message = "log_retention_days is one of those that CloudWatch Logs has: 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731."
+    error_message = "log_retention_days must be a value that CloudWatch Logs supports: 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731."
   }
 }
 
 variable "nat_gateway_per_zone" {
-  description = "A NAT gateway in each zone, so that the loss of one zone cuts off no other; otherwise one in all."
+  description = "Whether each zone has its own NAT gateway, so that the loss of one zone does not cut off the others. Otherwise all zones share one."
   type        = bool
   default     = false
 
   validation {
     condition     = var.environment != "prod" || var.nat_gateway_per_zone
-    error_message = "nat_gateway_per_zone is true in prod."
+    error_message = "nat_gateway_per_zone must be true in prod."
   }
 }
 
 variable "node_endpoints" {
-  description = "Whether the nodes reach AWS by endpoints in the VPC as well, rather than by NAT."
+  description = "Whether the nodes, too, reach AWS through VPC endpoints instead of NAT."
   type        = bool
   default     = false
 }
 
 variable "node_instance_type" {
-  description = "The size of the nodes."
+  description = "The instance type of the nodes."
   type        = string
   default     = "t3.medium"
 
   validation {
     condition     = can(regex("^[a-z0-9-]+\\.[a-z0-9]+$", var.node_instance_type))
-    error_message = "node_instance_type is like t3.medium."
+    error_message = "node_instance_type must look like t3.medium."
   }
 }
 
 variable "protected" {
-  description = "Whether the cluster and the database refuse to be destroyed, and the database leaves a snapshot."
+  description = "Whether the cluster and the database have deletion protection, and the database leaves a final snapshot."
   type        = bool
   default     = true
 
   validation {
     condition     = var.environment != "prod" || var.protected
-    error_message = "protected is true in prod."
+    error_message = "protected must be true in prod."
   }
 }
 
@@ -196,62 +196,62 @@ variable "region" {
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region is like eu-central-1."
+    error_message = "region must look like eu-central-1."
   }
 }
 
 variable "registry_account_id" {
-  description = "The account that has the ECR repository for all environments."
+  description = "The account that owns the ECR repository of all environments."
   type        = string
 
   validation {
     condition     = can(regex("^[0-9]{12}$", var.registry_account_id))
-    error_message = "registry_account_id has 12 digits."
+    error_message = "registry_account_id must have 12 digits."
   }
 }
 
 variable "registry_reader_account_ids" {
-  description = "The other environments' accounts, which may pull from the repository."
+  description = "The accounts of the other environments, which may pull images from the ECR repository."
   type        = set(string)
   default     = []
 
   validation {
     condition     = alltrue([for account in var.registry_reader_account_ids : can(regex("^[0-9]{12}$", account))])
-    error_message = "registry_reader_account_ids have 12 digits each."
+    error_message = "registry_reader_account_ids must have 12 digits each."
   }
 }
 
 variable "registry_region" {
-  description = "The region that has the ECR repository."
+  description = "The region of the ECR repository."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.registry_region))
-    error_message = "registry_region is like eu-central-1."
+    error_message = "registry_region must look like eu-central-1."
   }
 }
 
 variable "vpc_cidr" {
-  description = "The VPC's addresses: a private /16 to /20 that nothing it is connected to uses."
+  description = "The CIDR block of the VPC: a private /16 to /20 that no connected network uses."
   type        = string
 
   validation {
     condition     = can(cidrhost(var.vpc_cidr, 0)) && contains([16, 17, 18, 19, 20], try(tonumber(split("/", var.vpc_cidr)[1]), 0))
-    error_message = "vpc_cidr is a network from /16 to /20."
+    error_message = "vpc_cidr must be a CIDR block from /16 to /20."
   }
 
   validation {
     condition     = can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", var.vpc_cidr))
-    error_message = "vpc_cidr is of the private addresses: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16."
+    error_message = "vpc_cidr must be in a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16."
   }
 }
 
 variable "zones" {
-  description = "The three availability zones. Named, since a subnet can't move when AWS adds a zone."
+  description = "The three availability zones. They are listed explicitly because a subnet cannot move when AWS adds a zone."
   type        = list(string)
 
   validation {
     condition     = length(var.zones) == 3 && length(distinct(var.zones)) == 3 && alltrue([for zone in var.zones : startswith(zone, var.region)])
-    error_message = "zones are three different ones of the region."
+    error_message = "zones must be three different zones of the region."
   }
 }

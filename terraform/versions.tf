@@ -1,5 +1,5 @@
 terraform {
-  required_version = ">= 1.11.0" # S3 state with its own lock file
+  required_version = ">= 1.11.0" # for S3 state locking with use_lockfile
 
   # terraform init -backend-config=environments/<environment>.s3.tfbackend
   backend "s3" {}
@@ -14,7 +14,7 @@ terraform {
 
 provider "aws" {
   region = var.region
-  # A plan in the wrong account ends here.
+  # Terraform stops if the credentials belong to another account.
   allowed_account_ids = [var.account_id]
 
   default_tags {

@@ -1,5 +1,5 @@
-# What Argo CD has to know before it knows anything from git. `bootstrap/` is a chart that holds what it is given:
-# kubernetes_manifest would need Argo CD's definitions while Terraform still plans to install them.
+# The manifests that Argo CD needs before it can read git. They are installed by a Helm chart, bootstrap/, because the resource
+# kubernetes_manifest needs Argo CD's CRDs when Terraform plans, and at that time they are not installed yet.
 
 locals {
   annotations = merge(local.base.facts, {
@@ -7,7 +7,7 @@ locals {
     repository_revision = var.repository_revision
   })
 
-  # How Argo CD knows the cluster that it runs in: the facts are its annotations.
+  # Registers with Argo CD the cluster that it runs in. The annotations are the cluster's facts.
   cluster_secret = {
     apiVersion = "v1"
     kind       = "Secret"
@@ -30,13 +30,14 @@ locals {
     }
   }
 
-  # What the root Application may make: namespaces with their guards, projects, ApplicationSets.
+  # What the root Application may create: namespaces with their quotas and network policies, projects,
+  # Applications and ApplicationSets.
   root_project = {
     apiVersion = "argoproj.io/v1alpha1"
     kind       = "AppProject"
     metadata   = { name = "root", namespace = "argocd" }
     spec = {
-      description = "The root Application, and nothing else."
+      description = "Only for the root Application."
       sourceRepos = [var.repository_url]
       destinations = [
         for namespace in ["argocd", "gaming-namespace", "monitoring-namespace", "data-namespace"] :
@@ -65,7 +66,7 @@ locals {
         targetRevision = var.repository_revision
         path           = "."
         kustomize = {
-          # The one repository that the Applications' project allows is this one.
+          # The Applications' project allows only this repository.
           patches = [{
             target = { kind = "AppProject", name = "game-session" }
             patch = yamlencode([{

@@ -1,5 +1,5 @@
-# Argo CD, what it has to know of its cluster, and the one Application from which all others come. From there on, what runs in
-# the cluster is git's.
+# Installs Argo CD, the facts about its cluster, and the root Application, which creates all other Applications. From then on,
+# git defines what runs in the cluster.
 
 data "terraform_remote_state" "base" {
   backend = "s3"
@@ -11,14 +11,14 @@ data "terraform_remote_state" "base" {
   }
 }
 
-# The deploy key or the GitHub App with which Argo CD reads the repository, where it is not public.
+# The deploy key or the GitHub App credentials that Argo CD needs to read a private repository.
 data "aws_secretsmanager_secret_version" "repository" {
   count = var.repository_secret_arn == null ? 0 : 1
 
   secret_id = var.repository_secret_arn
 }
 
-# Where notifications go.
+# The URL of the webhook that receives notifications.
 data "aws_secretsmanager_secret_version" "notifications" {
   count = var.notifications_secret_arn == null ? 0 : 1
 
@@ -28,7 +28,7 @@ data "aws_secretsmanager_secret_version" "notifications" {
 locals {
   base = data.terraform_remote_state.base.outputs
 
-  # A Secret as well, apart from the others: it is secret.
+  # Not one of local.manifests, because its content is sensitive.
   repository = length(data.aws_secretsmanager_secret_version.repository) == 0 ? null : {
     apiVersion = "v1"
     kind       = "Secret"
@@ -62,7 +62,7 @@ resource "helm_release" "bootstrap" {
   chart     = "${path.module}/bootstrap"
   values    = [yamlencode({ manifests = local.manifests })]
 
-  # The chart has no template of its own for a secret: what it is given is all that it holds.
+  # A sensitive value is not shown in plans. The chart decodes it into a manifest.
   set_sensitive = local.repository == null ? [] : [{
     name  = "repository"
     value = base64encode(jsonencode(local.repository))

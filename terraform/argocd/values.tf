@@ -1,29 +1,29 @@
-# How Argo CD is installed.
+# The values of the Argo CD chart.
 
 locals {
   replicas = var.highly_available ? 2 : 1
 
   values = {
     global = {
-      # The newest release of the line that the chart installs.
+      # The latest patch release of the minor version that the chart installs.
       image = { tag = "v3.2.11" }
     }
 
     configs = {
       cm = {
-        # Nobody needs the administrator once there is single sign-on.
+        # The admin user is no longer needed once single sign-on is configured.
         "admin.enabled"                      = tostring(var.admin_enabled)
         "application.resourceTrackingMethod" = "annotation"
         "statusbadge.enabled"                = "false"
-        # How often git is asked for news.
+        # How often Argo CD checks git for new commits.
         "timeout.reconciliation" = "180s"
       }
       params = {
-        # The service is reached by a port-forward, over TLS.
+        # Users reach the server through a port-forward, over TLS.
         "server.insecure" = false
       }
       rbac = {
-        # Who is signed in may look; who may do more is in rbac_policy.
+        # Every signed-in user may read. rbac_policy grants further permissions.
         "policy.default" = "role:readonly"
         "policy.csv"     = var.rbac_policy
         scopes           = "[groups, email]"
@@ -42,7 +42,7 @@ locals {
       secret = {
         items = { for item in data.aws_secretsmanager_secret_version.notifications : "webhook-url" => item.secret_string }
       }
-      # The Applications subscribe to the service `game-session`.
+      # The Applications subscribe to the notification service `game-session`.
       notifiers = {
         "service.webhook.game-session" = yamlencode({
           url     = "$webhook-url"

@@ -1,91 +1,91 @@
 variable "admin_enabled" {
-  description = "Whether Argo CD has its administrator, whose first password is in the Secret argocd-initial-admin-secret."
+  description = "Whether Argo CD has its admin user. The initial password is in the Secret argocd-initial-admin-secret."
   type        = bool
   default     = true
 }
 
 variable "highly_available" {
-  description = "Whether Argo CD survives the loss of a node: two of each part, three of its cache."
+  description = "Whether Argo CD survives the loss of a node: two replicas of its server, repo server and ApplicationSet controller, and three of Redis."
   type        = bool
   default     = false
 }
 
 variable "load_balancer_controller" {
-  description = "Whether Argo CD installs the AWS Load Balancer Controller, without which the API has no address outside."
+  description = "Whether Argo CD installs the AWS Load Balancer Controller. Without it, the API is not reachable from outside the cluster."
   type        = bool
   default     = true
 }
 
 variable "notifications_secret_arn" {
-  description = "A secret that holds the URL of a webhook, which is told of deployments and failures; null: nobody is told."
+  description = "The ARN of a secret with the URL of a webhook that is notified of deployments and failures. If null, there are no notifications."
   type        = string
   default     = null
 
   validation {
     condition     = var.notifications_secret_arn == null || can(regex("^arn:aws[-a-z]*:secretsmanager:", var.notifications_secret_arn))
-    error_message = "notifications_secret_arn is the ARN of a secret in Secrets Manager."
+    error_message = "notifications_secret_arn must be the ARN of a secret in Secrets Manager."
   }
 }
 
 variable "rbac_policy" {
-  description = "Who may do more in Argo CD than look: lines of its policy.csv."
+  description = "Permissions in Argo CD beyond reading, as lines of its policy.csv."
   type        = string
   default     = ""
 
   validation {
     condition     = alltrue([for line in split("\n", trimspace(var.rbac_policy)) : line == "" || can(regex("^[pg],", trimspace(line)))])
-    error_message = "rbac_policy has lines that begin with p, or g,."
+    error_message = "Each line of rbac_policy must begin with \"p,\" or \"g,\"."
   }
 }
 
 variable "repository_revision" {
-  description = "The branch that is synced."
+  description = "The branch that Argo CD syncs."
   type        = string
   default     = "main"
 
   validation {
     condition     = can(regex("^[A-Za-z0-9._/-]+$", var.repository_revision))
-    error_message = "repository_revision is a branch."
+    error_message = "repository_revision must be the name of a branch."
   }
 }
 
 variable "repository_secret_arn" {
-  description = "A secret with what Argo CD needs to read the repository, as JSON: sshPrivateKey, or githubAppID, githubAppInstallationID and githubAppPrivateKey; null: the repository is public."
+  description = "The ARN of a secret with the credentials for the repository, as JSON: sshPrivateKey, or githubAppID, githubAppInstallationID and githubAppPrivateKey. Null if the repository is public."
   type        = string
   default     = null
 
   validation {
     condition     = var.repository_secret_arn == null || can(regex("^arn:aws[-a-z]*:secretsmanager:", var.repository_secret_arn))
-    error_message = "repository_secret_arn is the ARN of a secret in Secrets Manager."
+    error_message = "repository_secret_arn must be the ARN of a secret in Secrets Manager."
   }
 }
 
 variable "repository_url" {
-  description = "This repository, as Argo CD reaches it."
+  description = "The URL at which Argo CD reaches this repository."
   type        = string
 
   validation {
     condition     = can(regex("^(https://|ssh://|git@)[^ ]+$", var.repository_url))
-    error_message = "repository_url begins with https://, ssh:// or git@."
+    error_message = "repository_url must begin with https://, ssh:// or git@."
   }
 }
 
 variable "state_bucket" {
-  description = "The bucket with the first state."
+  description = "The bucket with the state of the base configuration."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9.-]{3,63}$", var.state_bucket))
-    error_message = "state_bucket is the name of a bucket."
+    error_message = "state_bucket must be a valid bucket name."
   }
 }
 
 variable "state_region" {
-  description = "The region of that bucket."
+  description = "The region of the state bucket."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.state_region))
-    error_message = "state_region is like eu-central-1."
+    error_message = "state_region must look like eu-central-1."
   }
 }

@@ -1,5 +1,5 @@
-# The bucket that holds an environment's Terraform states. Its own state stays on the machine that made it: it holds nothing
-# that `terraform import` would not find again.
+# The bucket for an environment's Terraform states. The state of this configuration stays on the machine that creates the
+# bucket. If it is lost, `terraform import` restores it.
 
 terraform {
   required_version = ">= 1.11.0"
@@ -25,47 +25,47 @@ provider "aws" {
   }
 }
 
-# The variables have the names of the S3 backend's settings: environments/<environment>.s3.tfbackend says both.
+# The variables have the names of the S3 backend's settings, so that environments/<environment>.s3.tfbackend sets both.
 
 variable "bucket" {
-  description = "The bucket's name."
+  description = "The name of the bucket."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z0-9.-]{3,63}$", var.bucket))
-    error_message = "bucket is the name of a bucket."
+    error_message = "bucket must be a valid bucket name."
   }
 }
 
 variable "region" {
-  description = "The bucket's region."
+  description = "The region of the bucket."
   type        = string
 
   validation {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
-    error_message = "region is like eu-central-1."
+    error_message = "region must look like eu-central-1."
   }
 }
 
 variable "encrypt" {
-  description = "Of the backend; the bucket encrypts in any case."
+  description = "A setting of the backend, not used here: the bucket is always encrypted."
   type        = bool
 }
 
 variable "key" {
-  description = "Of the backend."
+  description = "A setting of the backend, not used here."
   type        = string
 }
 
 variable "use_lockfile" {
-  description = "Of the backend."
+  description = "A setting of the backend, not used here."
   type        = bool
 }
 
 resource "aws_s3_bucket" "state" {
-  # checkov:skip=CKV_AWS_18:who reads the state is in CloudTrail, and a bucket for access logs would need one as well
-  # checkov:skip=CKV_AWS_144:every version is kept, and a state can be imported anew from what it describes
-  # checkov:skip=CKV2_AWS_62:nothing waits for a change of the state
+  # checkov:skip=CKV_AWS_18:CloudTrail records who reads the state, and a bucket for access logs would need access logs as well
+  # checkov:skip=CKV_AWS_144:every version is kept, and `terraform import` can restore a state
+  # checkov:skip=CKV2_AWS_62:nothing has to react to a change of the state
   bucket = var.bucket
 
   tags = { Name = var.bucket }
@@ -129,7 +129,7 @@ resource "aws_s3_bucket_policy" "state" {
   policy = jsonencode({
     Version = "2012-10-17"
     Statement = [{
-      Sid       = "TlsAlone"
+      Sid       = "DenyInsecureTransport"
       Effect    = "Deny"
       Principal = "*"
       Action    = "s3:*"

@@ -1,4 +1,4 @@
-# Replace the account, the addresses and the names by your own.
+# Replace the account, addresses and names with your own.
 environment        = "dev"
 account_id         = "111111111111"
 region             = "eu-central-1"
@@ -9,12 +9,12 @@ certificate_arn    = "arn:aws:acm:eu-central-1:111111111111:certificate/00000000
 cluster_admin_arns = ["arn:aws:iam::111111111111:role/game-session-admin"]
 alarm_emails       = ["game-session-dev@game.example"]
 
-# One registry for every environment: it is in this account for dev.
+# All environments share one registry, which is in this account.
 registry_account_id         = "111111111111"
 registry_region             = "eu-central-1"
 github_repository           = "game-studio/game-api"
 registry_reader_account_ids = ["222222222222", "333333333333"]
 
-# What is only of use in production is off, and the whole can be destroyed.
+# Features that only production needs are off, and the environment can be destroyed.
 protected          = false
 log_retention_days = 30

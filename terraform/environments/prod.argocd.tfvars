@@ -1,4 +1,4 @@
-# Replace the account and the repository by your own.
+# Replace the account and the repository with your own.
 state_bucket   = "game-session-terraform-333333333333"
 state_region   = "eu-central-1"
 repository_url = "https://github.com/game-studio/game-api.git"

@@ -1,4 +1,4 @@
-# Replace the account, the addresses and the names by your own.
+# Replace the account, addresses and names with your own.
 environment        = "prod"
 account_id         = "333333333333"
 region             = "eu-central-1"
@@ -9,7 +9,7 @@ certificate_arn    = "arn:aws:acm:eu-central-1:333333333333:certificate/00000000
 cluster_admin_arns = ["arn:aws:iam::333333333333:role/game-session-admin"]
 alarm_emails       = ["game-session-prod@game.example"]
 
-# One registry for every environment: it is in this account for dev.
+# All environments share one registry, which is in dev's account.
 registry_account_id = "111111111111"
 registry_region     = "eu-central-1"
 github_repository   = "game-studio/game-api"

@@ -1,5 +1,5 @@
-# With mock_provider: nothing is asked of AWS. Run with -var-file=environments/<environment>.tfvars.
-# What the provider would compute is made up, and given here where the configuration looks into it.
+# The provider is mocked, so the tests do not need AWS. Run them with -var-file=environments/<environment>.tfvars.
+# Terraform generates the computed values. They are set here where the configuration needs a certain form.
 
 mock_provider "aws" {
   mock_data "aws_partition" {
@@ -52,12 +52,12 @@ mock_provider "aws" {
 run "base" {
   assert {
     condition     = aws_eks_cluster.this.name == "game-session-cluster"
-    error_message = "the cluster is game-session-cluster"
+    error_message = "the cluster must be named game-session-cluster"
   }
 
   assert {
     condition     = toset(one(aws_eks_cluster.this.vpc_config).subnet_ids) == toset(aws_subnet.private[*].id)
-    error_message = "the cluster is on the private subnets"
+    error_message = "the cluster must be on the private subnets"
   }
 
   assert {
@@ -68,12 +68,12 @@ run "base" {
       one(aws_eks_node_group.this.scaling_config).max_size == 5 &&
       one(aws_eks_node_group.this.scaling_config).min_size == 1
     )
-    error_message = "the nodes are game-session-nodes, t3.medium, 3 of 1 to 5"
+    error_message = "the node group must be game-session-nodes with t3.medium nodes: 3 desired, 1 minimum, 5 maximum"
   }
 
   assert {
     condition     = toset(aws_eks_node_group.this.subnet_ids) == toset(aws_subnet.private[*].id)
-    error_message = "the nodes are on the private subnets"
+    error_message = "the nodes must be on the private subnets"
   }
 
   assert {
@@ -81,22 +81,22 @@ run "base" {
       one(aws_eks_cluster.this.vpc_config).endpoint_private_access &&
       !contains(coalesce(one(aws_eks_cluster.this.vpc_config).public_access_cidrs, []), "0.0.0.0/0")
     )
-    error_message = "the cluster's API is private"
+    error_message = "the Kubernetes API must not be open to the internet"
   }
 
   assert {
     condition     = one(aws_eks_cluster.this.encryption_config).resources == toset(["secrets"])
-    error_message = "the cluster's secrets are encrypted by a key of ours"
+    error_message = "the secrets of the cluster must be encrypted with a customer managed key"
   }
 
   assert {
     condition     = length(aws_eks_cluster.this.enabled_cluster_log_types) == 5
-    error_message = "the control plane logs everything"
+    error_message = "the control plane must write all log types"
   }
 
   assert {
     condition     = one(aws_eks_cluster.this.access_config).authentication_mode == "API"
-    error_message = "access entries decide who gets into the cluster"
+    error_message = "access to the cluster must be managed by access entries"
   }
 
   assert {
@@ -106,22 +106,22 @@ run "base" {
       aws_docdb_cluster.this.backup_retention_period == 5 &&
       aws_docdb_cluster.this.preferred_backup_window == "07:00-09:00"
     )
-    error_message = "the database is game-session-db, backed up for 5 days at 07:00-09:00"
+    error_message = "the database must be game-session-db, with 5 days of backups taken at 07:00-09:00"
   }
 
   assert {
     condition     = aws_docdb_cluster.this.manage_master_user_password && aws_docdb_cluster.this.master_password == null
-    error_message = "AWS keeps the password, and no state does"
+    error_message = "AWS must manage the database password, and the state must not contain it"
   }
 
   assert {
     condition     = aws_docdb_cluster.this.storage_encrypted
-    error_message = "the database is encrypted"
+    error_message = "the database must be encrypted"
   }
 
   assert {
     condition     = contains([for p in aws_docdb_cluster_parameter_group.this.parameter : "${p.name}=${p.value}"], "tls=enabled")
-    error_message = "the database takes TLS alone"
+    error_message = "the database must require TLS"
   }
 
   assert {
@@ -129,56 +129,56 @@ run "base" {
       length(aws_docdb_cluster_instance.this) == var.db_instance_count &&
       alltrue([for i, instance in aws_docdb_cluster_instance.this : instance.instance_class == "db.t3.medium" && instance.identifier == "game-session-db-${i}"])
     )
-    error_message = "the instances are game-session-db-0 and on, db.t3.medium"
+    error_message = "the database instances must be db.t3.medium and named game-session-db-0, game-session-db-1 and so on"
   }
 
   assert {
     condition     = aws_cloudwatch_dashboard.this.dashboard_name == "game-session-metrics"
-    error_message = "the dashboard is game-session-metrics"
+    error_message = "the dashboard must be named game-session-metrics"
   }
 
   assert {
     condition     = aws_cloudwatch_log_group.this["service"].name == "game-session-logs"
-    error_message = "the service's log group is game-session-logs"
+    error_message = "the log group of the service must be named game-session-logs"
   }
 
   assert {
     condition     = one(aws_launch_template.nodes.metadata_options).http_tokens == "required" && one(aws_launch_template.nodes.metadata_options).http_put_response_hop_limit == 1
-    error_message = "nodes answer IMDSv2 alone, and not their pods"
+    error_message = "the metadata service of the nodes must require IMDSv2 and be unreachable for pods"
   }
 
   assert {
     condition     = length(aws_subnet.public) == 3 && length(aws_subnet.private) == 3 && length(distinct(aws_subnet.private[*].availability_zone)) == 3
-    error_message = "three zones"
+    error_message = "there must be a public and a private subnet in each of three zones"
   }
 
   assert {
     condition     = length(aws_nat_gateway.this) == (var.nat_gateway_per_zone ? 3 : 1)
-    error_message = "one NAT gateway, or one in each zone"
+    error_message = "there must be one NAT gateway, or one in each zone"
   }
 
   assert {
     condition     = alltrue([for name in ["logs", "secretsmanager"] : contains(keys(aws_vpc_endpoint.interface), name)])
-    error_message = "pods have their endpoints: they may go nowhere else"
+    error_message = "the endpoints that pods need must exist, because pods have no other way to reach AWS"
   }
 
   assert {
     condition     = jsondecode(aws_eks_addon.before_nodes["vpc-cni"].configuration_values).enableNetworkPolicy == "true"
-    error_message = "network policies are enforced"
+    error_message = "network policies must be enforced"
   }
 
   assert {
     condition     = var.environment != "prod" || (aws_docdb_cluster.this.deletion_protection && !aws_docdb_cluster.this.skip_final_snapshot && aws_docdb_cluster.this.final_snapshot_identifier != null && aws_eks_cluster.this.deletion_protection)
-    error_message = "production is protected, and leaves a snapshot"
+    error_message = "production must have deletion protection and leave a final snapshot"
   }
 
   assert {
     condition     = var.environment != "prod" || (length(aws_docdb_cluster_instance.this) >= 2 && length(aws_nat_gateway.this) == 3)
-    error_message = "production survives the loss of an instance and of a zone"
+    error_message = "production must survive the loss of a database instance and of a zone"
   }
 }
 
-run "refuses_bad_variables" {
+run "rejects_invalid_variables" {
   command = plan
 
   variables {
@@ -216,7 +216,7 @@ run "refuses_bad_variables" {
   ]
 }
 
-run "refuses_zones_that_are_not_three_of_the_region" {
+run "rejects_zones_of_another_region" {
   command = plan
 
   variables {
@@ -226,7 +226,7 @@ run "refuses_zones_that_are_not_three_of_the_region" {
   expect_failures = [var.zones]
 }
 
-run "refuses_an_unknown_environment" {
+run "rejects_an_unknown_environment" {
   command = plan
 
   variables {
@@ -236,7 +236,7 @@ run "refuses_an_unknown_environment" {
   expect_failures = [var.environment]
 }
 
-run "refuses_production_without_protection" {
+run "rejects_production_without_protection" {
   command = plan
 
   variables {

@@ -1,16 +1,16 @@
-"""Terraform, initialised once."""
+"""Fixtures that initialise Terraform once per test session."""
 
 import pytest
 
-from tests.terraform.states import ENVIRONMENTS, Outcome, Terraform, initialised
+from tests.terraform.configurations import ENVIRONMENTS, Outcome, Terraform, initialise
 
 
 @pytest.fixture(scope="session")
 def terraform(tmp_path_factory: pytest.TempPathFactory) -> Terraform:
-    return initialised(tmp_path_factory.mktemp("terraform"))
+    return initialise(tmp_path_factory.mktemp("terraform"))
 
 
 @pytest.fixture(scope="session")
 def base(terraform: Terraform) -> dict[str, Outcome]:
-    """The first state as each environment has it."""
+    """The outcome of the base configuration's tests in each environment."""
     return {environment: terraform.test(".", environment) for environment in ENVIRONMENTS}

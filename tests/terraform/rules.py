@@ -1,30 +1,30 @@
-"""What holds for everything that Terraform makes: each rule yields a sentence for every breach."""
+"""Rules for everything that Terraform creates. Each rule yields a message for every violation."""
 
 import json
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from game_api.metrics import INSTRUMENTS, NAMESPACE
-from tests.terraform.states import Outcome, Resource
+from game_api.observability.metrics import INSTRUMENTS, NAMESPACE
+from tests.terraform.configurations import Outcome, Resource
 
 Rule = Callable[[Outcome], Iterator[str]]
 
-ANY_RESOURCE = {
-    "ecr:GetAuthorizationToken": "AWS knows no resource for it",
+ALLOWED_ON_ANY_RESOURCE = {
+    "ecr:GetAuthorizationToken": "AWS does not support specific resources for it",
 }
-"""Actions of ours that may be allowed on `*`, and why."""
+"""The actions that our policies may allow on `*`, and why."""
 
-PUBLISHED = 'aws_iam_role_policy.this["aws-load-balancer-controller/load-balancers"]'
-"""The one policy that is not ours but the controller's, as its project publishes it."""
+CONTROLLER_POLICY = 'aws_iam_role_policy.this["aws-load-balancer-controller/load-balancers"]'
+"""The only policy that is not ours. The AWS Load Balancer Controller project publishes it."""
 
 
-def of_type(outcome: Outcome, kind: str) -> list[Resource]:
+def resources_of_type(outcome: Outcome, kind: str) -> list[Resource]:
     return [resource for resource in outcome.resources if resource.type == kind]
 
 
-def policies(outcome: Outcome) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Every policy that allows something: its resource's address and its document."""
+def policy_documents(outcome: Outcome) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The address and the document of every policy."""
     for resource in outcome.resources:
         for name in ("policy", "assume_role_policy"):
             text = resource.values.get(name)
@@ -32,26 +32,26 @@ def policies(outcome: Outcome) -> Iterator[tuple[str, dict[str, Any]]]:
                 yield f"{resource.address}.{name}", json.loads(text)
 
 
-def listed(value: Any) -> list[Any]:
+def as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def no_policy_allows_everything(outcome: Outcome) -> Iterator[str]:
-    """No `*` among actions; `*` as the resource only where AWS knows no other."""
-    for address, document in policies(outcome):
+def policies_have_no_wildcards(outcome: Outcome) -> Iterator[str]:
+    """No action contains `*`. The resource is `*` only where AWS supports nothing else."""
+    for address, document in policy_documents(outcome):
         for statement in document["Statement"]:
-            for action in listed(statement["Action"]):
+            for action in as_list(statement["Action"]):
                 if "*" in action:
                     yield f"{address} allows {action}"
-                ours = not address.startswith((PUBLISHED, "aws_kms_key."))
-                anything = "*" in listed(statement.get("Resource", []))
-                if ours and anything and action not in ANY_RESOURCE:
-                    yield f"{address} allows {action} on everything"
+                ours = not address.startswith((CONTROLLER_POLICY, "aws_kms_key."))
+                any_resource = "*" in as_list(statement.get("Resource", []))
+                if ours and any_resource and action not in ALLOWED_ON_ANY_RESOURCE:
+                    yield f"{address} allows {action} on every resource"
 
 
-def no_role_is_anybodys(outcome: Outcome) -> Iterator[str]:
-    """A role is for one service of AWS in this account, for this cluster's pods, or for GitHub."""
-    for resource in of_type(outcome, "aws_iam_role"):
+def roles_trust_only_known_principals(outcome: Outcome) -> Iterator[str]:
+    """A role trusts one AWS service in this account, this cluster's pods, or GitHub's releases."""
+    for resource in resources_of_type(outcome, "aws_iam_role"):
         (statement,) = json.loads(resource.values["assume_role_policy"])["Statement"]
         principal, conditions = statement["Principal"], statement.get("Condition", {})
         equals = conditions.get("StringEquals", {})
@@ -60,7 +60,7 @@ def no_role_is_anybodys(outcome: Outcome) -> Iterator[str]:
             if not re.fullmatch(r"repo:[\w.-]+/[\w.-]+:environment:release", subject):
                 yield f"{resource.address} trusts {subject or 'all of GitHub'}"
             if equals.get("token.actions.githubusercontent.com:aud") != "sts.amazonaws.com":
-                yield f"{resource.address} trusts any audience"
+                yield f"{resource.address} trusts tokens for any audience"
             continue
         service = principal.get("Service")
         if service == "pods.eks.amazonaws.com":
@@ -68,45 +68,59 @@ def no_role_is_anybodys(outcome: Outcome) -> Iterator[str]:
             if not arn.endswith(":cluster/game-session-cluster"):
                 yield f"{resource.address} trusts pods of any cluster"
         if service != "ec2.amazonaws.com" and not equals.get("aws:SourceAccount"):
-            yield f"{resource.address} trusts {service} for any account"
+            yield f"{resource.address} trusts {service} on behalf of any account"
 
 
-def a_pod_has_no_more_than_it_needs(outcome: Outcome) -> Iterator[str]:
-    """The service: its log group and its secret. The index job: the secret."""
+def pods_have_only_the_permissions_they_need(outcome: Outcome) -> Iterator[str]:
+    """The service may write its logs and read its secret. The index job may read the secret."""
+    allowed = permissions_of_pods(outcome)
+    service = allowed.get("game-api", set())
+    index_job = allowed.get("game-api-create-indexes", set())
+    secret = outcome.outputs["facts"]["documentdb_secret_arn"]
+    read_secret = ("secretsmanager:GetSecretValue", secret)
+    if index_job != {read_secret}:
+        yield f"the index job may {index_job}"
+    if read_secret not in service:
+        yield "the service cannot read its password"
+    other_actions = {action for action, resource in service if resource != secret}
+    if other_actions != {"logs:CreateLogStream", "logs:PutLogEvents"}:
+        yield f"the service may {other_actions}"
+
+
+def permissions_of_pods(outcome: Outcome) -> dict[str, set[tuple[str, str]]]:
+    """The pairs (action, resource) that each role of the game API's pods allows."""
     allowed: dict[str, set[tuple[str, str]]] = {}
-    for resource in of_type(outcome, "aws_iam_role_policy"):
+    for resource in resources_of_type(outcome, "aws_iam_role_policy"):
         role = re.search(r'"([\w-]+)/', resource.address)
         if role and role[1].startswith("game-api"):
             for statement in json.loads(resource.values["policy"])["Statement"]:
-                for action in listed(statement["Action"]):
+                for action in as_list(statement["Action"]):
                     allowed.setdefault(role[1], set()).add((action, statement["Resource"]))
-    secret = outcome.outputs["facts"]["documentdb_secret_arn"]
-    wanted = {"game-api-create-indexes": {("secretsmanager:GetSecretValue", secret)}}
-    logs = {action for action, where in allowed.get("game-api", ()) if where != secret}
-    if allowed.get("game-api-create-indexes") != wanted["game-api-create-indexes"]:
-        yield f"the index job may {allowed.get('game-api-create-indexes')}"
-    if logs != {"logs:CreateLogStream", "logs:PutLogEvents"}:
-        yield f"the service may {logs}"
-    if ("secretsmanager:GetSecretValue", secret) not in allowed.get("game-api", ()):
-        yield "the service can't read its password"
-    pods = {
-        (pod.values["namespace"], pod.values["service_account"])
-        for pod in of_type(outcome, "aws_eks_pod_identity_association")
+    return allowed
+
+
+def only_known_service_accounts_have_roles(outcome: Outcome) -> Iterator[str]:
+    """Only the service, the index job and the controller get a role from EKS Pod Identity."""
+    service_accounts = {
+        (association.values["namespace"], association.values["service_account"])
+        for association in resources_of_type(outcome, "aws_eks_pod_identity_association")
     }
-    if pods != {
+    if service_accounts != {
         ("gaming-namespace", "game-api"),
         ("gaming-namespace", "game-api-create-indexes"),
         ("kube-system", "aws-load-balancer-controller"),
     }:
-        yield f"roles are for the pods {sorted(pods)}"
+        yield f"the service accounts with a role are {sorted(service_accounts)}"
 
 
 def only_the_nodes_reach_the_database(outcome: Outcome) -> Iterator[str]:
-    """By port 27017, and nothing lets in the internet."""
-    rules = of_type(outcome, "aws_vpc_security_group_ingress_rule")
-    groups = {group.values["id"]: group for group in of_type(outcome, "aws_security_group")}
+    """The database accepts port 27017 from the nodes. No security group admits IP addresses."""
+    rules = resources_of_type(outcome, "aws_vpc_security_group_ingress_rule")
+    groups = {
+        group.values["id"]: group for group in resources_of_type(outcome, "aws_security_group")
+    }
     nodes = next(key for key, group in groups.items() if group.address.endswith(".nodes"))
-    (cluster,) = of_type(outcome, "aws_docdb_cluster")
+    (cluster,) = resources_of_type(outcome, "aws_docdb_cluster")
     to_database = [
         rule
         for rule in rules
@@ -115,115 +129,135 @@ def only_the_nodes_reach_the_database(outcome: Outcome) -> Iterator[str]:
     ports = [(rule.values["from_port"], rule.values["to_port"]) for rule in to_database]
     sources = [rule.values["referenced_security_group_id"] for rule in to_database]
     if ports != [(27017, 27017)] or sources != [nodes]:
-        yield f"the database is reached by {ports} from {sources}"
+        yield f"the database accepts ports {ports} from {sources}"
     for rule in rules:
         if rule.values["cidr_ipv4"] or rule.values["cidr_ipv6"] or rule.values["prefix_list_id"]:
-            yield f"{rule.address} lets in addresses"
-    for group in [*groups.values(), *of_type(outcome, "aws_default_security_group")]:
+            yield f"{rule.address} admits IP addresses"
+    for group in [*groups.values(), *resources_of_type(outcome, "aws_default_security_group")]:
         for rule in group.values.get("ingress") or []:
             if isinstance(rule, dict):
-                yield f"{group.address} has rules of its own"
+                yield f"{group.address} has inline rules"
     for kind in ("aws_security_group_rule", "aws_db_instance"):
-        if of_type(outcome, kind):
-            yield f"{kind}: not looked at by this rule"
+        if resources_of_type(outcome, kind):
+            yield f"this rule does not check {kind}"
 
 
-def everything_is_encrypted(outcome: Outcome) -> Iterator[str]:
-    """By keys of ours, which are rotated."""
-    for key in of_type(outcome, "aws_kms_key"):
+def data_is_encrypted(outcome: Outcome) -> Iterator[str]:
+    """Data is encrypted, keys are rotated, and logs are deleted at some time."""
+    for key in resources_of_type(outcome, "aws_kms_key"):
         if not key.values["enable_key_rotation"]:
             yield f"{key.address} is not rotated"
-    for group in of_type(outcome, "aws_cloudwatch_log_group"):
+    for group in resources_of_type(outcome, "aws_cloudwatch_log_group"):
         if not group.values["kms_key_id"] or not group.values["retention_in_days"]:
-            yield f"{group.address} is kept in the clear, or for ever"
-    for database in of_type(outcome, "aws_docdb_cluster"):
+            yield f"{group.address} is not encrypted or is kept forever"
+    for database in resources_of_type(outcome, "aws_docdb_cluster"):
         if not database.values["storage_encrypted"] or not database.values["kms_key_id"]:
             yield f"{database.address} is not encrypted"
-    for template in of_type(outcome, "aws_launch_template"):
+    for template in resources_of_type(outcome, "aws_launch_template"):
         for device in template.values["block_device_mappings"]:
             if device["ebs"][0]["encrypted"] not in (True, "true"):
-                yield f"{template.address} has volumes in the clear"
-    for topic in of_type(outcome, "aws_sns_topic"):
+                yield f"{template.address} has volumes that are not encrypted"
+    for topic in resources_of_type(outcome, "aws_sns_topic"):
         if not topic.values["kms_master_key_id"]:
             yield f"{topic.address} is not encrypted"
-    for repository in of_type(outcome, "aws_ecr_repository"):
+
+
+def image_tags_are_immutable(outcome: Outcome) -> Iterator[str]:
+    """A tag always refers to the same image."""
+    for repository in resources_of_type(outcome, "aws_ecr_repository"):
         if not repository.values["image_tag_mutability"].startswith("IMMUTABLE"):
-            yield f"{repository.address} lets tags change"
+            yield f"{repository.address} has mutable tags"
 
 
-def everything_has_a_name(outcome: Outcome) -> Iterator[str]:
-    """As a tag, besides those that the provider puts on everything."""
+def every_resource_has_a_name_tag(outcome: Outcome) -> Iterator[str]:
+    """Resources that support tags have a tag Name, in addition to the provider's default tags."""
     for resource in outcome.resources:
         if "tags" in resource.values and not (resource.values["tags"] or {}).get("Name"):
             yield f"{resource.address} has no tag Name"
 
 
-def the_dashboard_shows_what_the_service_emits(outcome: Outcome) -> Iterator[str]:
-    """Every metric of the service's, and none that it has not; log fields that its lines have."""
-    (dashboard,) = of_type(outcome, "aws_cloudwatch_dashboard")
-    widgets = json.loads(dashboard.values["dashboard_body"])["widgets"]
-    known = {instrument.name: instrument for instrument in INSTRUMENTS}
-    shown: dict[str, set[str]] = {}
-    for widget in widgets:
+def widgets(outcome: Outcome) -> list[dict[str, Any]]:
+    """The widgets of the dashboard."""
+    (dashboard,) = resources_of_type(outcome, "aws_cloudwatch_dashboard")
+    found: list[dict[str, Any]] = json.loads(dashboard.values["dashboard_body"])["widgets"]
+    return found
+
+
+def the_dashboard_shows_the_metrics_of_the_service(outcome: Outcome) -> Iterator[str]:
+    """The dashboard shows every metric that the service emits, and no other metric of it."""
+    emitted = {instrument.name: instrument for instrument in INSTRUMENTS}
+    statistics: dict[str, set[str]] = {}
+    for widget in widgets(outcome):
         for metric in widget["properties"].get("metrics", []):
             if metric[0] == NAMESPACE:
-                shown.setdefault(metric[1], set()).add(metric[-1]["stat"])
+                statistics.setdefault(metric[1], set()).add(metric[-1]["stat"])
                 if len(metric) > 3:
-                    yield f"{metric[1]} is shown by {metric[2]}, which nothing searches for"
-            elif isinstance(metric[0], dict):
-                search = metric[0]["expression"]
-                if f"{{{NAMESPACE}," in search:
-                    dimension, name = re.findall(r'GameSession,(\w+)} MetricName="(\w+)"', search)[
-                        0
-                    ]
-                    if name not in known or known[name].dimension != dimension:
-                        yield f"{name} has no dimension {dimension}"
-                    shown.setdefault(name, set())
-    for name in shown.keys() ^ known.keys():
-        yield f"{name} is {'emitted, and not shown' if name in known else 'shown, and not emitted'}"
-    if shown.get("APILatency") != {"Average", "p50", "p95", "p99"}:
-        yield f"APILatency is shown as {shown.get('APILatency')}"
-    if (shown.get("RequestCount"), shown.get("ErrorRate")) != ({"Sum"}, {"Average"}):
-        yield "requests are shown as sums, errors as averages"
-    for alarm in of_type(outcome, "aws_cloudwatch_metric_alarm"):
-        if alarm.values["namespace"] == NAMESPACE and alarm.values["metric_name"] not in known:
-            yield f"{alarm.address} waits for {alarm.values['metric_name']}"
+                    yield f"{metric[1]} is shown for a single {metric[2]}, not by a search"
+            elif isinstance(metric[0], dict) and f"{{{NAMESPACE}," in metric[0]["expression"]:
+                search = rf'{NAMESPACE},(\w+)}} MetricName="(\w+)"'
+                dimension, name = re.findall(search, metric[0]["expression"])[0]
+                if name not in emitted or emitted[name].dimension != dimension:
+                    yield f"{name} has no dimension {dimension}"
+                statistics.setdefault(name, set())
+    for name in statistics.keys() ^ emitted.keys():
+        yield f"{name} is {'emitted but not shown' if name in emitted else 'shown but not emitted'}"
+    if statistics.get("APILatency") != {"Average", "p50", "p95", "p99"}:
+        yield f"APILatency is shown with the statistics {statistics.get('APILatency')}"
+    if (statistics.get("RequestCount"), statistics.get("ErrorRate")) != ({"Sum"}, {"Average"}):
+        yield "RequestCount must be shown as a sum and ErrorRate as an average"
+
+
+def alarms_watch_metrics_that_exist(outcome: Outcome) -> Iterator[str]:
+    """An alarm on a metric of the service uses one that it emits. Every alarm notifies someone."""
+    emitted = {instrument.name for instrument in INSTRUMENTS}
+    for alarm in resources_of_type(outcome, "aws_cloudwatch_metric_alarm"):
+        name = alarm.values["metric_name"]
+        if alarm.values["namespace"] == NAMESPACE and name not in emitted:
+            yield f"{alarm.address} watches {name}, which is not emitted"
         if not alarm.values["alarm_actions"]:
-            yield f"{alarm.address} tells nobody"
-    for widget in widgets:
+            yield f"{alarm.address} notifies nobody"
+
+
+def log_tables_query_fields_that_exist(outcome: Outcome) -> Iterator[str]:
+    """The log tables of the dashboard use only fields of the service's log lines."""
+    for widget in widgets(outcome):
         if widget["type"] == "log":
             yield from unknown_fields(widget["properties"]["query"])
 
 
-FIELDS = set(
+LOG_FIELDS = set(
     "timestamp level logger message request_id method path route status duration_ms bytes pod "
     "version caller exception".split()
 )
-"""The fields of the service's lines; docs/observability.md and the tests of its logs have them."""
+"""The fields of the service's log lines, as docs/observability.md describes them."""
 
-WORDS = set(
+QUERY_KEYWORDS = set(
     "source fields filter sort stats limit by as and or in desc asc count avg latest".split()
 )
 
 
 def unknown_fields(query: str) -> Iterator[str]:
-    """Names in a query that are neither its language nor fields that there are at that point."""
-    known = FIELDS
+    """A message for each name that is neither a keyword nor a field at that point of the query."""
+    fields = LOG_FIELDS
     for command in re.sub(r"'[^']*'", "", query.lower()).split("|"):
-        named = set(re.findall(r"\bas (\w+)", command))
+        aliases = set(re.findall(r"\bas (\w+)", command))
         for name in re.findall(r"(?<![@\w])[a-z_]+(?![\w-])", command):
-            if name not in known | WORDS | named:
-                yield f"a table asks for {name}, which is not there"
+            if name not in fields | QUERY_KEYWORDS | aliases:
+                yield f"a log table queries {name}, which is not a field there"
         if command.strip().startswith("stats"):
-            known = named | set(re.findall(r"\bby (\w+)", command))
+            fields = aliases | set(re.findall(r"\bby (\w+)", command))
 
 
 RULES: tuple[Rule, ...] = (
-    no_policy_allows_everything,
-    no_role_is_anybodys,
-    a_pod_has_no_more_than_it_needs,
+    policies_have_no_wildcards,
+    roles_trust_only_known_principals,
+    pods_have_only_the_permissions_they_need,
+    only_known_service_accounts_have_roles,
     only_the_nodes_reach_the_database,
-    everything_is_encrypted,
-    everything_has_a_name,
-    the_dashboard_shows_what_the_service_emits,
+    data_is_encrypted,
+    image_tags_are_immutable,
+    every_resource_has_a_name_tag,
+    the_dashboard_shows_the_metrics_of_the_service,
+    alarms_watch_metrics_that_exist,
+    log_tables_query_fields_that_exist,
 )

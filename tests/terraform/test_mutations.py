@@ -1,51 +1,66 @@
-"""Deliberate mistakes, each in a copy of terraform/, each noticed by a test or a rule for it."""
+"""Every deliberate mistake in a copy of terraform/ is detected by a test or a rule."""
 
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from tests.terraform.configurations import Terraform
 from tests.terraform.rules import RULES
-from tests.terraform.states import Terraform
 
 
 class Mistake(NamedTuple):
-    """In `file`, `old` becomes `new`; what is said about the state in prod holds `says`."""
+    """Replaces `old` with `new` in `file`. With prod's variables, a message contains `message`."""
 
     file: str
     old: str
     new: str
-    says: str
-    state: str = "."
+    message: str
+    configuration: str = "."
 
 
 MISTAKES = (
     Mistake(
-        "main.tf", '"game-session-cluster"', '"game-cluster"', "the cluster is game-session-cluster"
+        "main.tf",
+        '"game-session-cluster"',
+        '"game-cluster"',
+        "the cluster must be named game-session-cluster",
     ),
-    Mistake("eks.tf", "max_size     = 5", "max_size     = 6", "3 of 1 to 5"),
-    Mistake("eks.tf", 'resources = ["secrets"]', "resources = []", "secrets are encrypted"),
-    Mistake("eks.tf", '"required"', '"optional"', "nodes answer IMDSv2 alone"),
-    Mistake("eks.tf", 'enableNetworkPolicy = "true"', 'enableNetworkPolicy = "false"', "enforced"),
-    Mistake("docdb.tf", '"07:00-09:00"', '"01:00-03:00"', "backed up for 5 days at 07:00-09:00"),
+    Mistake("eks.tf", "max_size     = 5", "max_size     = 6", "3 desired, 1 minimum, 5 maximum"),
+    Mistake(
+        "eks.tf",
+        'resources = ["secrets"]',
+        "resources = []",
+        "the secrets of the cluster must be encrypted",
+    ),
+    Mistake("eks.tf", '"required"', '"optional"', "must require IMDSv2"),
+    Mistake(
+        "eks.tf",
+        'enableNetworkPolicy = "true"',
+        'enableNetworkPolicy = "false"',
+        "network policies must be enforced",
+    ),
+    Mistake("docdb.tf", '"07:00-09:00"', '"01:00-03:00"', "5 days of backups taken at 07:00-09:00"),
     Mistake(
         "docdb.tf",
         'name  = "tls"\n    value = "enabled"',
         'name  = "tls"\n    value = "disabled"',
-        "TLS alone",
+        "the database must require TLS",
     ),
-    Mistake("docdb.tf", "= var.protected\n", "= false\n", "production is protected"),
+    Mistake(
+        "docdb.tf", "= var.protected\n", "= false\n", "production must have deletion protection"
+    ),
     Mistake(
         "docdb.tf",
         "referenced_security_group_id = aws_security_group.nodes.id",
         'cidr_ipv4                    = "0.0.0.0/0"',
-        "aws_vpc_security_group_ingress_rule.database lets in addresses",
+        "aws_vpc_security_group_ingress_rule.database admits IP addresses",
     ),
     Mistake(
         "docdb.tf",
         "from_port                    = local.database_port",
         "from_port                    = 0",
-        "the database is reached by [(0, 27017)]",
+        "the database accepts ports [(0, 27017)]",
     ),
     Mistake(
         "iam.tf",
@@ -57,7 +72,7 @@ MISTAKES = (
         "iam.tf",
         "Resource = local.database_secret_arn",
         'Resource = "*"',
-        "allows secretsmanager:GetSecretValue on everything",
+        "allows secretsmanager:GetSecretValue on every resource",
     ),
     Mistake(
         "iam.tf",
@@ -70,42 +85,44 @@ MISTAKES = (
         "monitoring.tf",
         "kms_key_id        = aws_kms_key.logs.arn",
         "kms_key_id        = null",
-        "is kept in the clear",
+        "is not encrypted or is kept forever",
     ),
     Mistake(
         "monitoring.tf",
         '["GameSession", "LiveSessions"]',
         '["GameSession", "ActiveSessions"]',
-        "ActiveSessions is shown, and not emitted",
+        "ActiveSessions is shown but not emitted",
     ),
-    Mistake("monitoring.tf", "duration_ms desc", "latency_ms desc", "a table asks for latency_ms"),
+    Mistake(
+        "monitoring.tf", "duration_ms desc", "latency_ms desc", "a log table queries latency_ms"
+    ),
     Mistake(
         "monitoring.tf",
         "| sort requests desc",
         "| filter logger = 'game_api.access' | sort requests desc",
-        "a table asks for logger, which is not there",
+        "a log table queries logger, which is not a field there",
     ),
     Mistake("main.tf", 'tags = { Name = "game-session-data" }', "", "has no tag Name"),
-    Mistake("argocd/values.tf", "role:readonly", "role:admin", "may only look", "argocd"),
+    Mistake("argocd/values.tf", "role:readonly", "role:admin", "read-only access", "argocd"),
     Mistake(
         "argocd/bootstrap.tf",
         "value = var.repository_url",
         'value = "*"',
-        "allows this repository alone",
+        "the project must allow only this repository",
         "argocd",
     ),
 )
 
 
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.says[:40])
-def test_a_mistake_is_noticed(tmp_path: Path, terraform: Terraform, mistake: Mistake) -> None:
-    wrong = terraform.copy(tmp_path)
-    file = wrong.root / mistake.file
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.message[:40])
+def test_a_mistake_is_detected(tmp_path: Path, terraform: Terraform, mistake: Mistake) -> None:
+    copy = terraform.copy(tmp_path)
+    file = copy.root / mistake.file
     text = file.read_text()
-    assert mistake.old in text, "the mistake can't be made any more"
+    assert mistake.old in text, "the file does not contain the text to replace"
     file.write_text(text.replace(mistake.old, mistake.new, 1))
-    outcome = wrong.test(mistake.state, "prod")
-    said = [outcome.text]
-    if mistake.state == "." and outcome.resources:
-        said += [sentence for rule in RULES for sentence in rule(outcome)]
-    assert mistake.says in "\n".join(said), said
+    outcome = copy.test(mistake.configuration, "prod")
+    messages = [outcome.diagnostics]
+    if mistake.configuration == "." and outcome.resources:
+        messages += [message for rule in RULES for message in rule(outcome)]
+    assert mistake.message in "\n".join(messages), messages

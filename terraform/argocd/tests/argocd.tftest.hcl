@@ -1,8 +1,9 @@
-# With mock_provider: nothing is asked of AWS or of a cluster. Run with -var-file=../environments/<environment>.argocd.tfvars.
+# The providers are mocked, so the tests need neither AWS nor a cluster.
+# Run them with -var-file=../environments/<environment>.argocd.tfvars.
 
 mock_provider "aws" {
   mock_data "aws_secretsmanager_secret_version" {
-    defaults = { secret_string = "{\"sshPrivateKey\":\"made up\"}" }
+    defaults = { secret_string = "{\"sshPrivateKey\":\"mock-key\"}" }
   }
 }
 
@@ -36,27 +37,27 @@ override_data {
 run "argocd" {
   assert {
     condition     = helm_release.argocd.chart == "argo-cd" && can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", helm_release.argocd.version))
-    error_message = "Argo CD's chart has an exact version"
+    error_message = "the Argo CD chart must be pinned to an exact version"
   }
 
   assert {
     condition     = yamldecode(helm_release.argocd.values[0]).configs.rbac["policy.default"] == "role:readonly"
-    error_message = "who is signed in may only look"
+    error_message = "signed-in users must have read-only access by default"
   }
 
   assert {
     condition     = yamldecode(helm_release.argocd.values[0]).server.service.type == "ClusterIP"
-    error_message = "Argo CD has no address outside of the cluster"
+    error_message = "Argo CD must not be reachable from outside the cluster"
   }
 
   assert {
     condition     = yamldecode(helm_release.argocd.values[0])["redis-ha"].enabled == var.highly_available
-    error_message = "highly available when asked for"
+    error_message = "Redis must be highly available exactly when highly_available is true"
   }
 
   assert {
     condition     = [for m in yamldecode(helm_release.bootstrap.values[0]).manifests : "${m.kind}/${m.metadata.name}"] == ["Secret/in-cluster", "AppProject/root", "Application/root"]
-    error_message = "the bootstrap is the cluster's Secret, the root project and the root Application, and nothing else"
+    error_message = "the bootstrap must consist of the cluster's Secret, the root project and the root Application"
   }
 
   assert {
@@ -65,22 +66,22 @@ run "argocd" {
       local.cluster_secret.metadata.labels.environment == "dev" &&
       local.cluster_secret.metadata.labels.aws-load-balancer-controller == "enabled"
     )
-    error_message = "the cluster's Secret says which environment it is"
+    error_message = "the cluster's Secret must have the labels of its environment"
   }
 
   assert {
     condition     = local.root_application.spec.source.path == "." && local.root_application.spec.project == "root"
-    error_message = "the root Application syncs the repository's kustomization.yaml"
+    error_message = "the root Application must sync the kustomization.yaml at the root of the repository"
   }
 
   assert {
     condition     = yamldecode(local.root_application.spec.source.kustomize.patches[0].patch)[0].value == var.repository_url
-    error_message = "the project allows this repository alone"
+    error_message = "the project must allow only this repository"
   }
 
   assert {
     condition     = local.root_project.spec.sourceRepos == [var.repository_url] && local.root_project.spec.clusterResourceWhitelist == [{ group = "", kind = "Namespace" }]
-    error_message = "the root Application may make namespaces, from this repository"
+    error_message = "the only cluster-wide resources that the root Application may create are namespaces, and only from this repository"
   }
 }
 
@@ -90,17 +91,17 @@ run "reads_a_private_repository" {
   }
 
   assert {
-    condition     = jsondecode(base64decode(helm_release.bootstrap.set_sensitive[0].value)).stringData.sshPrivateKey == "made up"
-    error_message = "the deploy key goes to Argo CD"
+    condition     = jsondecode(base64decode(helm_release.bootstrap.set_sensitive[0].value)).stringData.sshPrivateKey == "mock-key"
+    error_message = "the deploy key must be passed to Argo CD"
   }
 
   assert {
-    condition     = !strcontains(helm_release.bootstrap.values[0], "made up")
-    error_message = "and not into the values that a plan shows"
+    condition     = !strcontains(helm_release.bootstrap.values[0], "mock-key")
+    error_message = "the deploy key must not be in the values that a plan shows"
   }
 }
 
-run "tells_a_webhook" {
+run "notifies_a_webhook" {
   variables {
     notifications_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:webhook-AbCdEf"
   }
@@ -110,16 +111,16 @@ run "tells_a_webhook" {
       for trigger in ["on-deployed", "on-health-degraded", "on-sync-failed"] :
       contains(keys(yamldecode(helm_release.argocd.values[0]).notifications.triggers), "trigger.${trigger}")
     ])
-    error_message = "every trigger that the Applications subscribe to is there"
+    error_message = "every trigger that the Applications subscribe to must exist"
   }
 
   assert {
     condition     = contains(keys(yamldecode(helm_release.argocd.values[0]).notifications.notifiers), "service.webhook.game-session")
-    error_message = "so is the service"
+    error_message = "the notification service that the Applications subscribe to must exist"
   }
 }
 
-run "refuses_bad_variables" {
+run "rejects_invalid_variables" {
   command = plan
 
   variables {

@@ -1,4 +1,4 @@
-"""Both states in every environment: formatted, valid, as specified, and as the rules want them."""
+"""Both configurations are formatted and valid, and pass their tests and the rules."""
 
 import json
 import re
@@ -10,35 +10,37 @@ import yaml
 
 from tests.gitops import rules as manifest_rules
 from tests.gitops.tree import ROOT, Tree, requires
+from tests.terraform.configurations import CONFIGURATIONS, ENVIRONMENTS, Outcome, Terraform
 from tests.terraform.rules import RULES, Rule
-from tests.terraform.states import ENVIRONMENTS, STATES, Outcome, Terraform
 
 
 def test_the_code_is_formatted() -> None:
     terraform = requires("terraform", "https://developer.hashicorp.com/terraform/install")
-    done = subprocess.run(
+    result = subprocess.run(
         [terraform, "fmt", "-check", "-recursive", "-diff", str(ROOT / "terraform")],
         capture_output=True,
         text=True,
     )
-    assert (done.returncode, done.stdout) == (0, "")
+    assert (result.returncode, result.stdout) == (0, "")
 
 
-@pytest.mark.parametrize("state", [*STATES, "bootstrap"])
-def test_the_code_is_valid(terraform: Terraform, state: str) -> None:
-    done = terraform.run(state, "validate", "-no-color")
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_the_base_is_as_specified(base: dict[str, Outcome], environment: str) -> None:
-    assert base[environment].passed, base[environment].text
+@pytest.mark.parametrize("configuration", [*CONFIGURATIONS, "bootstrap"])
+def test_the_configuration_is_valid(terraform: Terraform, configuration: str) -> None:
+    result = terraform.run(configuration, "validate", "-no-color")
+    assert result.returncode == 0, result.stdout + result.stderr
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-def test_argo_cd_is_as_specified(terraform: Terraform, environment: str) -> None:
+def test_the_base_configuration_passes_its_tests(
+    base: dict[str, Outcome], environment: str
+) -> None:
+    assert base[environment].passed, base[environment].diagnostics
+
+
+@pytest.mark.parametrize("environment", ENVIRONMENTS)
+def test_the_argocd_configuration_passes_its_tests(terraform: Terraform, environment: str) -> None:
     outcome = terraform.test("argocd", environment)
-    assert outcome.passed, outcome.text
+    assert outcome.passed, outcome.diagnostics
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
@@ -47,44 +49,48 @@ def test_a_rule_holds(base: dict[str, Outcome], environment: str, rule: Rule) ->
     assert list(rule(base[environment])) == []
 
 
-def test_what_terraform_writes_is_what_argo_cd_reads(
+def test_terraform_writes_the_annotations_that_argo_cd_reads(
     base: dict[str, Outcome], terraform: Terraform
 ) -> None:
-    """The annotations of the cluster's Secret, the ApplicationSets, and the first state's facts."""
     outcome = terraform.test("argocd", "dev")
     (release,) = [r for r in outcome.resources if r.address == "helm_release.bootstrap"]
-    manifests = yaml.safe_load(release.values["values"][0])["manifests"]
-    annotations = manifests[0]["metadata"]["annotations"]
+    cluster_secret = yaml.safe_load(release.values["values"][0])["manifests"][0]
     repository = {"repository_url", "repository_revision"}
-    read = manifest_rules.facts_read(Tree())
-    assert set(annotations) == read
-    assert set(base["dev"].outputs["facts"]) | repository == read
+    facts_read = manifest_rules.facts_read(Tree())
+    assert set(cluster_secret["metadata"]["annotations"]) == facts_read
+    assert set(base["dev"].outputs["facts"]) | repository == facts_read
 
 
-def test_one_release_of_kubernetes_is_meant_everywhere(base: dict[str, Outcome]) -> None:
+def test_the_cluster_has_the_kubernetes_version_of_the_manifests(
+    base: dict[str, Outcome],
+) -> None:
     for outcome in base.values():
         (cluster,) = [r for r in outcome.resources if r.type == "aws_eks_cluster"]
         assert cluster.values["version"] == manifest_rules.KUBERNETES
 
 
-def test_the_registry_is_one_for_all_environments(base: dict[str, Outcome]) -> None:
+def test_all_environments_share_the_registry_of_dev(base: dict[str, Outcome]) -> None:
     registries = {outcome.outputs["facts"]["ecr_registry"] for outcome in base.values()}
     assert len(registries) == 1
-    owners = [name for name, o in base.items() if o.outputs.get("release_role_arn")]
+    owners = [
+        environment
+        for environment, outcome in base.items()
+        if outcome.outputs.get("release_role_arn")
+    ]
     assert owners == ["dev"]
 
 
-def test_every_variable_is_described_and_checked() -> None:
-    """A yes or no needs no check."""
-    for state in STATES:
-        text = (ROOT / "terraform" / state / "variables.tf").read_text()
+def test_every_variable_has_a_description_a_type_and_a_validation() -> None:
+    """A boolean variable needs no validation."""
+    for configuration in CONFIGURATIONS:
+        text = (ROOT / "terraform" / configuration / "variables.tf").read_text()
         for block in re.split(r"^(?=variable )", text, flags=re.MULTILINE)[1:]:
             name = re.findall(r'variable "(\w+)"', block)[0]
             assert "description" in block and "type " in block, name
             assert "validation {" in block or re.search(r"type += bool", block), name
 
 
-def test_every_account_and_state_is_an_environments_own() -> None:
+def test_no_two_environments_share_an_account_a_network_or_a_state_bucket() -> None:
     folder = ROOT / "terraform/environments"
     for pattern in (r'^account_id +=\s*"(\d+)"', r'^vpc_cidr +=\s*"(\S+)"'):
         files = [folder / f"{environment}.tfvars" for environment in ENVIRONMENTS]
@@ -97,17 +103,20 @@ def test_every_account_and_state_is_an_environments_own() -> None:
     assert len(buckets) == len(ENVIRONMENTS)
 
 
-def test_providers_are_pinned_exactly_and_tag_everything() -> None:
-    for state in STATES:
-        text = (ROOT / "terraform" / state / "versions.tf").read_text()
+def test_every_configuration_pins_its_providers_and_stores_its_state_in_s3() -> None:
+    for configuration in CONFIGURATIONS:
+        text = (ROOT / "terraform" / configuration / "versions.tf").read_text()
         versions = re.findall(r'^\s+version += "(.+)"', text, re.MULTILINE)
         assert versions and all(re.fullmatch(r"\d+\.\d+\.\d+", version) for version in versions)
         assert 'backend "s3"' in text
+
+
+def test_the_base_provider_sets_default_tags_and_rejects_other_accounts() -> None:
     base = (ROOT / "terraform/versions.tf").read_text()
     assert "default_tags" in base and "allowed_account_ids" in base
 
 
-def test_the_published_policy_is_the_controllers_and_no_wider() -> None:
+def test_the_policy_of_the_load_balancer_controller_covers_only_known_services() -> None:
     file = Path(ROOT, "terraform/policies/aws-load-balancer-controller.json")
     statements = json.loads(file.read_text())["Statement"]
     services = {action.split(":")[0] for s in statements for action in s["Action"]}
