@@ -1,10 +1,10 @@
-# Builds with BuildKit and with the classic builder. Any Debian image with Python >= 3.11 and its
-# venv module serves as PYTHON_IMAGE.
+# Builds with BuildKit and with the classic builder. PYTHON_IMAGE can be any Debian image with
+# Python >= 3.11 and its venv module.
 ARG PYTHON_IMAGE=python:3.13.12-slim-bookworm
 
 FROM ${PYTHON_IMAGE} AS dependencies
 WORKDIR /build
-# Two environments: one that builds, with pip and setuptools, and the one that is shipped.
+# Two virtual environments: `tools` has pip and setuptools for the build, /opt/game-api is shipped.
 RUN python3 -m venv tools && python3 -m venv --without-pip /opt/game-api
 COPY requirements/build.txt requirements/base.txt requirements/
 RUN tools/bin/pip install --no-cache-dir --require-hashes -r requirements/build.txt \
@@ -20,16 +20,16 @@ RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 
 # checkov:skip=CKV_DOCKER_7:PYTHON_IMAGE has an exact tag, see above
 FROM ${PYTHON_IMAGE}
-# The base image's own pip has nothing to do here.
+# The service does not need the base image's pip.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
     /usr/local/lib/python3.*/site-packages/* /usr/share/python-wheels
-# DocumentDB's certificate authorities, where GAME_API_DOCUMENTDB_CA_FILE expects them.
+# DocumentDB's certificate authorities, at the default path of GAME_API_DOCUMENTDB_CA_FILE.
 ARG CA_BUNDLE=certificates/global-bundle.pem
 COPY ${CA_BUNDLE} /etc/ssl/certs/global-bundle.pem
 COPY --from=dependencies /opt/game-api /opt/game-api
 
-# What changes with each build comes last, so that the layers above stay the same: a node that has the image before fetches
-# less than a megabyte.
+# Layers that change with each build come last. A node that has the previous image then pulls less
+# than a megabyte.
 COPY --from=build /build/service /opt/game-api
 ARG COMMIT=unknown
 ARG SOURCE=unknown
@@ -45,7 +45,7 @@ ENV GAME_API_COMMIT="${COMMIT}" \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 
-# A number, so that Kubernetes can tell that it is not root.
+# A numeric ID, so that Kubernetes can verify that the user is not root.
 USER 10001:10001
 EXPOSE 8000
 HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \

@@ -1,8 +1,8 @@
-"""`make checkov`: static analysis of what deploys, with a gate that an empty scan does not pass.
+"""`make checkov`: static analysis of everything that is deployed. An empty scan fails.
 
-checkov exits with 0 when it found nothing to scan, when it could not parse a file, and, for
-kustomize, when kubectl is missing. So each scan says what has to be among what was checked. Of
-several overlays with the same resources checkov keeps one: each is a scan of its own.
+checkov exits with 0 when it finds nothing to scan, when it cannot parse a file and, for kustomize,
+when kubectl is missing. Each scan therefore lists resources that must be among the checked ones.
+Each overlay has its own scan: if several overlays have the same resources, checkov keeps one.
 """
 
 import json
@@ -12,6 +12,7 @@ import string
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,12 +22,11 @@ CHECKOV = ROOT / ".venv/checkov/bin/checkov"
 CONFIG = ROOT / ".checkov.yaml"
 
 CANARY = "canary.py"
-"""A file with a key in it, which the scan for secrets has to find."""
+"""A file with a made-up key, which the scan for secrets has to find."""
 
-RUNS = ("Deployment", "Job", "Service", "ServiceAccount", "Ingress", "ConfigMap")
+KINDS = ("Deployment", "Job", "Service", "ServiceAccount", "Ingress", "ConfigMap")
 
-
-TERRAFORM = (
+TERRAFORM_RESOURCES = (
     "/eks.tf aws_eks_cluster.this",
     "/docdb.tf aws_docdb_cluster.this",
     "/network.tf aws_vpc.this",
@@ -40,7 +40,7 @@ TERRAFORM = (
 
 
 class Scan(NamedTuple):
-    """One framework on one folder, and what must occur in the names of what was checked."""
+    """A scan of a folder. Each text in `expected` must occur in the name of a checked resource."""
 
     framework: str
     folder: Path
@@ -48,24 +48,24 @@ class Scan(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a scan found; `complaints` is empty when all is well."""
+    """The result of a scan. The scan succeeded if `problems` is empty."""
 
     passed: int
     skipped: int
-    complaints: list[str]
+    problems: list[str]
 
 
 def scans(root: Path) -> list[Scan]:
-    """Everything that is scanned in the repository at `root`."""
+    """All scans of the repository at `root`."""
     overlays = sorted((root / "apps/game-api/overlays").iterdir())
     workflows = sorted((root / ".github/workflows").glob("*.y*ml"))
     return [
         *(
-            Scan("kustomize", overlay, tuple(f":{overlay.name}:{kind}." for kind in RUNS))
+            Scan("kustomize", overlay, tuple(f":{overlay.name}:{kind}." for kind in KINDS))
             for overlay in overlays
         ),
-        Scan("kubernetes", root, tuple(f" {kind}." for kind in RUNS if kind != "ConfigMap")),
-        Scan("terraform", root / "terraform", TERRAFORM),
+        Scan("kubernetes", root, tuple(f" {kind}." for kind in KINDS if kind != "ConfigMap")),
+        Scan("terraform", root / "terraform", TERRAFORM_RESOURCES),
         Scan("dockerfile", root, ("/Dockerfile ",)),
         Scan("github_actions", root, tuple(f"/{workflow.name} " for workflow in workflows)),
         Scan("secrets", root, (f"/{CANARY} ",)),
@@ -73,7 +73,7 @@ def scans(root: Path) -> list[Scan]:
 
 
 def run(scan: Scan) -> Result:
-    """Scan, and hold the report against what was expected of it."""
+    """Run the scan. The secrets scan runs on a copy of the files that git does not ignore."""
     if scan.framework != "secrets":
         return run_in(scan.folder, scan)
     with tempfile.TemporaryDirectory() as folder:
@@ -82,7 +82,7 @@ def run(scan: Scan) -> Result:
 
 
 def copy_with_canary(root: Path, folder: Path) -> None:
-    """What a commit would hold, and one more file, with a key of nobody's."""
+    """Copy the files that git does not ignore to `folder`, and add a file with a made-up key."""
     files = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in subprocess.check_output(files, cwd=root, text=True).split("\0"):
         if name and (root / name).is_file():
@@ -94,57 +94,61 @@ def copy_with_canary(root: Path, folder: Path) -> None:
 
 def run_in(folder: Path, scan: Scan) -> Result:
     command = [str(CHECKOV), "--config-file", str(CONFIG), "--output", "json"]
-    where = ["--framework", scan.framework, "--directory", str(folder)]
-    if scan.framework == "terraform":  # dev has every part; without its values some are not seen
-        where += ["--var-file", str(folder / "environments/dev.tfvars")]
-    done = subprocess.run(command + where, cwd=folder, capture_output=True, text=True)
+    command += ["--framework", scan.framework, "--directory", str(folder)]
+    if scan.framework == "terraform":
+        # dev creates every resource. Without these values, checkov does not see some of them.
+        command += ["--var-file", str(folder / "environments/dev.tfvars")]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     try:
         report: dict[str, Any] = json.loads(done.stdout)
     except json.JSONDecodeError:
         return Result(0, 0, [f"checkov failed: {done.stderr.strip() or done.stdout.strip()}"])
     results: dict[str, Any] = report.get("results", {})
+    passed, skipped = (len(results.get(f"{name}_checks", [])) for name in ("passed", "skipped"))
+    problems = [*coverage_problems(results, scan), *check_problems(results)]
+    return Result(passed, skipped, problems)
+
+
+def coverage_problems(results: dict[str, Any], scan: Scan) -> Iterator[str]:
+    """A message for each file that was not parsed, and each expected text that no check has."""
+    for file in results.get("parsing_errors", []):
+        yield f"could not parse {file}"
     checked = [
         f"{check['file_path']} {check['resource']}"
         for outcome in ("passed_checks", "failed_checks", "skipped_checks")
         for check in results.get(outcome, [])
     ]
-    complaints = [f"could not parse {file}" for file in results.get("parsing_errors", [])]
-    complaints += [
-        f"checked nothing like {expected.strip()!r}"
-        for expected in scan.expected
-        if not any(expected in name for name in checked)
-    ]
+    for expected in scan.expected:
+        if not any(expected in name for name in checked):
+            yield f"no checked resource matches {expected.strip()!r}"
+
+
+def check_problems(results: dict[str, Any]) -> Iterator[str]:
+    """A message for each failed check, and each check that is skipped without a reason."""
     for check in results.get("failed_checks", []):
-        if check["file_path"] == f"/{CANARY}":
-            continue
-        lines = "-".join(str(line) for line in check["file_line_range"])
-        complaints.append(
-            f"{check['check_id']} {check['file_path']}:{lines} {check['resource']}: "
-            f"{check['check_name']}"
-        )
+        if check["file_path"] != f"/{CANARY}":
+            lines = "-".join(str(line) for line in check["file_line_range"])
+            place = f"{check['file_path']}:{lines} {check['resource']}"
+            yield f"{check['check_id']} {place}: {check['check_name']}"
     for check in results.get("skipped_checks", []):
         reason = check["check_result"].get("suppress_comment")
-        if not reason or reason == "No comment provided":  # checkov's own words
-            complaints.append(
-                f"{check['check_id']} has no reason to be skipped: {check['resource']}"
-            )
-    passed, skipped = (len(results.get(f"{name}_checks", [])) for name in ("passed", "skipped"))
-    return Result(passed, skipped, complaints)
+        if not reason or reason == "No comment provided":  # checkov's text for a missing reason
+            yield f"{check['check_id']} is skipped without a reason: {check['resource']}"
 
 
 def main() -> None:
-    """Print a line for each scan and each complaint; exit with 1 if there is one."""
-    everything = scans(ROOT)
+    """Print a line for each scan and each problem. Exit with 1 if there is a problem."""
+    all_scans = scans(ROOT)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(run, everything))
+        results = list(pool.map(run, all_scans))
     print(f"{'framework':15} {'folder':33} {'passed':>6} {'skipped':>7} {'failed':>6}")
-    for scan, result in zip(everything, results):
+    for scan, result in zip(all_scans, results):
         folder = str(scan.folder.relative_to(ROOT))
-        count = len(result.complaints)
+        count = len(result.problems)
         print(f"{scan.framework:15} {folder:33} {result.passed:6} {result.skipped:7} {count:6}")
-        for complaint in result.complaints:
-            print(f"  {complaint}")
-    sys.exit(any(result.complaints for result in results))
+        for problem in result.problems:
+            print(f"  {problem}")
+    sys.exit(any(result.problems for result in results))
 
 
 if __name__ == "__main__":

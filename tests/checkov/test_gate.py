@@ -1,4 +1,4 @@
-"""`make checkov` fails for what is wrong, and for what could not be scanned."""
+"""`make checkov` fails if a check fails, and if something could not be scanned."""
 
 import shutil
 import subprocess
@@ -12,8 +12,8 @@ from tests.gitops.tree import Tree, requires
 
 
 @pytest.fixture(scope="module", autouse=True)
-def installed() -> None:
-    requires(str(gate.CHECKOV), "make checkov installs it")
+def checkov_is_installed() -> None:
+    requires(str(gate.CHECKOV), "run `make checkov` to install it")
 
 
 @pytest.fixture
@@ -24,14 +24,14 @@ def tree(tmp_path: Path) -> Tree:
 
 
 def scan_of(tree: Tree, framework: str, folder: str = "") -> Scan:
-    """The scan that the gate makes of a folder."""
-    place = tree.root / folder
-    (found,) = [
+    """The gate's scan of a folder."""
+    path = tree.root / folder
+    (scan,) = [
         scan
         for scan in gate.scans(tree.root)
-        if scan.framework == framework and scan.folder == place
+        if scan.framework == framework and scan.folder == path
     ]
-    return found
+    return scan
 
 
 def replace(tree: Tree, file: str, old: str, new: str) -> None:
@@ -43,88 +43,88 @@ def replace(tree: Tree, file: str, old: str, new: str) -> None:
 DEV = "apps/game-api/overlays/dev"
 
 
-def test_a_pod_with_too_many_rights_fails(tree: Tree) -> None:
+def test_a_pod_with_a_writable_root_filesystem_fails(tree: Tree) -> None:
     base = "apps/game-api/base/deployment.yaml"
     replace(tree, base, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false")
     for scan in (scan_of(tree, "kustomize", DEV), scan_of(tree, "kubernetes")):
-        complaints = gate.run(scan).complaints
-        assert any("CKV_K8S_22" in complaint for complaint in complaints), complaints
+        problems = gate.run(scan).problems
+        assert any("CKV_K8S_22" in problem for problem in problems), problems
 
 
 def test_an_overlay_that_does_not_render_fails(tree: Tree) -> None:
     replace(tree, f"{DEV}/kustomization.yaml", "../../base", "../../bas")
-    complaints = gate.run(scan_of(tree, "kustomize", DEV)).complaints
-    assert "checked nothing like ':dev:Deployment.'" in complaints
+    problems = gate.run(scan_of(tree, "kustomize", DEV)).problems
+    assert "no checked resource matches ':dev:Deployment.'" in problems
 
 
-def test_without_kubectl_a_scan_fails(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    python = str(gate.CHECKOV.parent)
+def test_a_kustomize_scan_without_kubectl_fails(
+    tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkov = str(gate.CHECKOV.parent)
     tools = tree.root / "tools"
     tools.mkdir()
     for tool in ("sh", "git", "env"):
         (tools / tool).symlink_to(shutil.which(tool) or "")
-    monkeypatch.setenv("PATH", f"{python}:{tools}")
-    assert gate.run(scan_of(tree, "kustomize", DEV)).complaints
+    monkeypatch.setenv("PATH", f"{checkov}:{tools}")
+    assert gate.run(scan_of(tree, "kustomize", DEV)).problems
 
 
-def test_a_manifest_that_is_no_yaml_fails(tree: Tree) -> None:
+def test_a_manifest_with_invalid_yaml_fails(tree: Tree) -> None:
     replace(tree, "apps/game-api/base/deployment.yaml", "spec:\n", "spec: [\n")
-    complaints = gate.run(scan_of(tree, "kubernetes")).complaints
-    assert "checked nothing like 'Deployment.'" in complaints
+    problems = gate.run(scan_of(tree, "kubernetes")).problems
+    assert "no checked resource matches 'Deployment.'" in problems
 
 
-def test_a_workflow_that_is_no_yaml_fails(tree: Tree) -> None:
+def test_a_workflow_with_invalid_yaml_fails(tree: Tree) -> None:
     replace(tree, ".github/workflows/release.yaml", "jobs:\n", "jobs: [\n")
-    complaints = gate.run(scan_of(tree, "github_actions")).complaints
-    assert "checked nothing like '/release.yaml'" in complaints
+    problems = gate.run(scan_of(tree, "github_actions")).problems
+    assert "no checked resource matches '/release.yaml'" in problems
 
 
-def test_a_workflow_with_every_right_fails(tree: Tree) -> None:
+def test_a_workflow_with_all_permissions_fails(tree: Tree) -> None:
     replace(
         tree,
         ".github/workflows/release.yaml",
         "permissions:\n  contents: read",
         "permissions: write-all",
     )
-    complaints = gate.run(scan_of(tree, "github_actions")).complaints
-    assert any("CKV2_GHA_1" in complaint for complaint in complaints), complaints
+    problems = gate.run(scan_of(tree, "github_actions")).problems
+    assert any("CKV2_GHA_1" in problem for problem in problems), problems
 
 
 def test_an_image_that_runs_as_root_fails(tree: Tree) -> None:
     replace(tree, "Dockerfile", "USER 10001:10001", "USER root")
-    complaints = gate.run(scan_of(tree, "dockerfile")).complaints
-    assert any("CKV_DOCKER_8" in complaint for complaint in complaints), complaints
+    problems = gate.run(scan_of(tree, "dockerfile")).problems
+    assert any("CKV_DOCKER_8" in problem for problem in problems), problems
 
 
 def test_a_repository_without_a_dockerfile_fails(tree: Tree) -> None:
     (tree.root / "Dockerfile").unlink()
-    complaints = gate.run(scan_of(tree, "dockerfile")).complaints
-    assert complaints == ["checked nothing like '/Dockerfile'"]
+    problems = gate.run(scan_of(tree, "dockerfile")).problems
+    assert problems == ["no checked resource matches '/Dockerfile'"]
 
 
-def test_a_key_in_any_file_fails(tree: Tree) -> None:
+def test_a_secret_in_any_file_fails(tree: Tree) -> None:
     (tree.root / "notes.txt").write_text("key = AKIA" + "QWERTYUIOPASDFGH\n")
-    complaints = gate.run(scan_of(tree, "secrets")).complaints
-    assert [complaint.split()[:2] for complaint in complaints] == [
-        ["CKV_SECRET_2", "/notes.txt:1-2"]
-    ]
+    problems = gate.run(scan_of(tree, "secrets")).problems
+    assert [problem.split()[:2] for problem in problems] == [["CKV_SECRET_2", "/notes.txt:1-2"]]
 
 
 def test_a_skip_without_a_reason_fails(tree: Tree) -> None:
     replace(
         tree, "Dockerfile", "CKV_DOCKER_7:PYTHON_IMAGE has an exact tag, see above", "CKV_DOCKER_7"
     )
-    complaints = gate.run(scan_of(tree, "dockerfile")).complaints
-    assert any("no reason" in complaint for complaint in complaints), complaints
+    problems = gate.run(scan_of(tree, "dockerfile")).problems
+    assert any("without a reason" in problem for problem in problems), problems
 
 
-def test_a_database_in_the_clear_fails(tree: Tree) -> None:
+def test_an_unencrypted_database_fails(tree: Tree) -> None:
     replace(tree, "terraform/docdb.tf", "storage_encrypted = true", "storage_encrypted = false")
-    complaints = gate.run(scan_of(tree, "terraform", "terraform")).complaints
-    assert any("CKV_AWS_74" in complaint for complaint in complaints), complaints
+    problems = gate.run(scan_of(tree, "terraform", "terraform")).problems
+    assert any("CKV_AWS_74" in problem for problem in problems), problems
 
 
-def test_terraform_that_can_not_be_read_fails(tree: Tree) -> None:
+def test_invalid_terraform_fails(tree: Tree) -> None:
     replace(tree, "terraform/docdb.tf", 'engine             = "docdb"', "engine = = =")
-    complaints = gate.run(scan_of(tree, "terraform", "terraform")).complaints
-    assert any("docdb.tf" in complaint for complaint in complaints), complaints
+    problems = gate.run(scan_of(tree, "terraform", "terraform")).problems
+    assert any("docdb.tf" in problem for problem in problems), problems
