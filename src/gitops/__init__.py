@@ -1,1 +1,1 @@
-"""What deploys: changes of an overlay's image tag, as commits on `main`."""
+"""Commands that deploy a build by committing its image tag to an environment's overlay."""

@@ -1,4 +1,4 @@
-"""The command line: `make bump` and `make promote`."""
+"""The command line of `make bump` and `make promote`."""
 
 import argparse
 import os
@@ -7,18 +7,19 @@ from pathlib import Path
 
 from gitops import overlay
 from gitops.bump import bump
-from gitops.errors import Refused
+from gitops.errors import GitOpsError
 from gitops.promote import plan, push
 from gitops.repository import MAIN, Repository
 
 
 def promote(repository: Repository, source: str, target: str, ecr: str | None) -> str:
-    """Push the promotion's branch. Returns what it changes and what comes next."""
+    """Push the promotion's branch. Returns a text that says what it changes and what to do next."""
     tip, promotion = plan(repository, source, target)
     if promotion is None:
         return f"{target} already has {source}'s build; nothing to promote"
     if ecr:
-        from gitops.registry import check_image  # the one part that needs a package
+        # Only this check needs an installed package (boto3). `make bump` runs without any.
+        from gitops.registry import check_image
 
         check_image(ecr, promotion.new)
     push(repository, tip, promotion)
@@ -28,30 +29,32 @@ def promote(repository: Repository, source: str, target: str, ecr: str | None) -
     return f"{promotion}\npushed {promotion.branch}; merge it into {MAIN} to deploy"
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="gitops", description=__doc__)
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="gitops", description="Deploy a build by committing its image tag to an overlay."
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    command = commands.add_parser("bump", help="give the first environment a newer image")
-    command.add_argument("environment", help=overlay.ENVIRONMENTS[0])
-    command.add_argument("tag", help="the commit that the image was built of, all 40 characters")
-    command = commands.add_parser("promote", help="bring an environment's image to the next one")
+    command = commands.add_parser("bump", help="deploy a newer image to the first environment")
+    command.add_argument("environment", help=f"must be {overlay.ENVIRONMENTS[0]}")
+    command.add_argument("tag", help="full SHA of the commit that the image was built from")
+    command = commands.add_parser("promote", help="promote an image to the next environment")
     command.add_argument("source", help="the environment that has the image")
-    command.add_argument("target", help="the one after it, that shall have it")
-    command.add_argument("--ecr", help="the ECR repository that must have the image")
+    command.add_argument("target", help="the next environment, which will get the image")
+    command.add_argument("--ecr", help="check that this ECR repository has the image")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run a command; exit with 1 and one clear line when it is refused."""
-    given = arguments()
+    """Run a command. If it fails, print its error message and exit with code 1."""
+    arguments = parse_arguments()
     repository = Repository(Path.cwd())
     try:
-        if given.command == "bump":
-            print(bump(repository, given.environment, given.tag))
+        if arguments.command == "bump":
+            print(bump(repository, arguments.environment, arguments.tag))
         else:
-            print(promote(repository, given.source, given.target, given.ecr))
-    except Refused as refusal:
-        sys.exit(f"{given.command}: {refusal}")
+            print(promote(repository, arguments.source, arguments.target, arguments.ecr))
+    except GitOpsError as error:
+        sys.exit(f"{arguments.command}: {error}")
 
 
 if __name__ == "__main__":

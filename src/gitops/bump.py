@@ -1,38 +1,40 @@
-"""Give the first environment a newer image: a commit on `main` that changes its overlay's tag."""
+"""Deploy a newer image to the first environment with a commit on `main`."""
 
 from gitops import overlay
-from gitops.errors import Refused
+from gitops.errors import GitOpsError
 from gitops.repository import MAIN, Change, Repository
 
 
 def bump(repository: Repository, environment: str, tag: str) -> str:
-    """Push the commit, in whatever order others push theirs; the newest build wins.
+    """Commit the tag to the environment's overlay, and push the commit to `main`.
 
-    Returns what was done, as a sentence. Raises Refused.
+    Several bumps may run at the same time and in any order; the newest build wins. Returns a
+    sentence that says what was done. Raises GitOpsError.
     """
-    path = overlay.path(environment)
+    overlay.check_environment(environment)
     first = overlay.ENVIRONMENTS[0]
     if environment != first:
-        raise Refused(f"a build enters at {first}; promote brings it to {environment}")
-    overlay.tag(tag)
+        raise GitOpsError(f"bump only deploys to {first}; promote brings a build to {environment}")
+    overlay.check_tag(tag)
     repository.check_clean()
+    path = overlay.path(environment)
     outcome = ""
 
-    def change(tip: str) -> Change | None:
+    def make_change(tip: str) -> Change | None:
         nonlocal outcome
         if not repository.is_ancestor(tag, tip):
-            raise Refused(f"commit {tag} is not on {MAIN} (or this clone is shallow)")
+            raise GitOpsError(f"commit {tag} is not on {MAIN}, or this clone is shallow")
         text = repository.read(tip, path)
         current = overlay.tag_in(text)
         if repository.is_ancestor(tag, current):
-            same = "this build" if tag == current else f"a newer build, {current}"
-            outcome = f"{environment} already has {same}"
+            build = "this build" if tag == current else f"a newer build, {current}"
+            outcome = f"{environment} already has {build}"
             return None
-        if repository.knows(current) and not repository.is_ancestor(current, tag):
-            raise Refused(f"{tag} does not come after {environment}'s {current}")
+        if repository.has_commit(current) and not repository.is_ancestor(current, tag):
+            raise GitOpsError(f"{tag} is not a descendant of {environment}'s build, {current}")
         outcome = f"{environment}: {current} -> {tag}"
         message = f"deploy({environment}): game-api {tag[:12]}\n\nwas {current}\nnow {tag}\n"
         return Change(path, overlay.with_tag(text, tag), message)
 
-    repository.change_main(change)
+    repository.change_main(make_change)
     return outcome

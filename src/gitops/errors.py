@@ -1,5 +1,5 @@
-"""The one error of these commands."""
+"""The error that the gitops commands raise."""
 
 
-class Refused(Exception):
-    """Nothing was changed; the text says why, to the person who gave the command."""
+class GitOpsError(Exception):
+    """The command failed and deployed nothing. The message tells the user why."""

@@ -1,4 +1,4 @@
-"""A bare remote with this repository's overlays, and clones of it."""
+"""A bare git remote that contains this repository's overlays, and clones of that remote."""
 
 import os
 import subprocess
@@ -17,29 +17,29 @@ IDENTITY = {
 
 
 def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
+    result = subprocess.run(
         ("git", *arguments),
         cwd=folder,
         env={**os.environ, **IDENTITY},
         text=True,
         capture_output=True,
     )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    assert result.returncode == 0, result.stderr
+    return result.stdout.strip()
 
 
 class Remote:
-    """A bare repository whose `main` has a commit for each build that there could be."""
+    """A bare repository. Every overlay on its `main` has the tag `first_build`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bare = folder / "remote.git"
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self.seed = self.clone("seed")
-        self.first = self.commit("feat: the first build", "src/app.py", "1")
+        self.first_build = self.commit("feat: the first build", "src/app.py", "1")
         for environment in overlay.ENVIRONMENTS:
             path = overlay.path(environment)
-            text = overlay.with_tag((ROOT / path).read_text(), self.first)
+            text = overlay.with_tag((ROOT / path).read_text(), self.first_build)
             self.write(path, text)
         git(self.seed, "add", ".")
         git(self.seed, "commit", "--quiet", "--message=chore: the overlays")
@@ -56,7 +56,7 @@ class Remote:
         file.write_text(text)
 
     def commit(self, message: str, path: str, text: str) -> str:
-        """A commit on `main`, pushed; its sha."""
+        """Push a commit to `main` that writes one file, and return its SHA."""
         if git(self.bare, "branch", "--list", "main"):
             git(self.seed, "pull", "--quiet", "--rebase", "origin", "main")
         self.write(path, text)
@@ -70,15 +70,16 @@ class Remote:
         return overlay.tag_in(text + "\n")
 
     def log(self, branch: str = "main") -> list[str]:
+        """The commits' subjects, newest first."""
         return git(self.bare, "log", "--format=%s", branch).splitlines()
 
-    def state(self) -> str:
-        """Every branch and where it is."""
+    def branches(self) -> str:
+        """Every branch and its commit."""
         return git(self.bare, "for-each-ref")
 
 
 def start(clone: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """The command, begun in a clone."""
+    """Start a gitops command in a clone."""
     return subprocess.Popen(
         (sys.executable, "-m", "gitops", *arguments),
         cwd=clone,
@@ -90,7 +91,7 @@ def start(clone: Path, *arguments: str, **environment: str) -> subprocess.Popen[
 
 
 def run(clone: Path, *arguments: str, **environment: str) -> tuple[int, str, str]:
-    """The command's exit code, standard output and standard error."""
+    """Run a gitops command in a clone. Returns its exit code, stdout and stderr."""
     process = start(clone, *arguments, **environment)
     output, errors = process.communicate(timeout=60)
     return process.returncode, output, errors

@@ -1,4 +1,4 @@
-"""What the tests of the commands and of the workflows share."""
+"""Fixtures for the tests of the commands and the workflows."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from pathlib import Path
 import boto3
 import pytest
 
-from tests.aws import CloudWatch, environment
+from tests.aws import Moto, environment
 from tests.gitops.clones import Remote
 
 
@@ -17,7 +17,7 @@ def remote(tmp_path: Path) -> Remote:
 
 
 class Registry:
-    """ECR, by a real moto server; `environment` is what a process needs to reach it."""
+    """ECR on a moto server. A process needs the variables in `environment` to reach it."""
 
     def __init__(self, endpoint: str) -> None:
         self.environment = {**environment(endpoint), "AWS_ENDPOINT_URL": endpoint}
@@ -38,7 +38,7 @@ class Registry:
 
 @pytest.fixture
 def registry() -> Iterator[Registry]:
-    aws = CloudWatch()
+    aws = Moto()
     aws.start()
     yield Registry(aws.endpoint)
     aws.stop()

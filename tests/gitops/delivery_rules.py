@@ -1,4 +1,4 @@
-"""What holds for how Argo CD and the workflows deliver: rules as in `rules`."""
+"""Rules for how Argo CD and the workflows deliver. They work like the rules in `rules`."""
 
 import re
 from collections.abc import Iterator
@@ -7,46 +7,48 @@ from typing import Any
 
 from gitops import overlay
 from tests.gitops.rules import KUBERNETES, Rule
-from tests.gitops.tree import ROOT, Manifest, Tree, of_kind, one, pod_templates
+from tests.gitops.tree import ROOT, Manifest, Tree, find_one, of_kind, pod_templates
 
 HOOK = "argocd.argoproj.io/hook"
 WAVE = "argocd.argoproj.io/sync-wave"
 CHILDREN = {("", "Pod"), ("apps", "ReplicaSet"), ("discovery.k8s.io", "EndpointSlice")}
-"""What the cluster makes of the manifests. Argo CD hides what its project does not allow."""
+"""Kinds that the cluster creates from the manifests. Argo CD hides kinds that are not allowed."""
 
 NAMESPACES = {"gaming-namespace", "monitoring-namespace", "data-namespace"}
 
 
-def the_index_job_runs_before_anything_changes(tree: Tree) -> Iterator[str]:
-    """And what it needs is made by the same kind of hook: of one wave, Argo CD makes accounts,
-    policies and maps before jobs."""
+def the_index_job_runs_before_the_sync(tree: Tree) -> Iterator[str]:
+    """The index job and the resources that it needs are PreSync hooks; the others are not.
+
+    Within a wave, Argo CD creates service accounts, network policies and ConfigMaps before jobs.
+    """
     manifests = tree.application("prod")
-    job = one(manifests, "Job")
+    job = find_one(manifests, "Job")
     pod = job["spec"]["template"]["spec"]
-    if hook(job) != ("PreSync", 0):
-        yield f"the job runs at {hook(job)}"
+    if hook_and_wave(job) != ("PreSync", 0):
+        yield f"the job's hook and wave are {hook_and_wave(job)}"
     if pod["containers"][0].get("args") != ["create-indexes"]:
-        yield f"the job runs {pod['containers'][0].get('args')}"
+        yield f"the job runs the command {pod['containers'][0].get('args')}"
     needs = [("ServiceAccount", pod["serviceAccountName"])]
     for source in pod["containers"][0]["envFrom"]:
         needs.append(("ConfigMap", source["configMapRef"]["name"]))
     needs.append(("NetworkPolicy", job["metadata"]["name"]))
     for kind, name in needs:
-        if hook(one(manifests, kind, name)) != ("PreSync", 0):
-            made = hook(one(manifests, kind, name))
-            yield f"the job needs {kind} {name}, which is made at {made}"
+        found = hook_and_wave(find_one(manifests, kind, name))
+        if found != ("PreSync", 0):
+            yield f"the job needs {kind} {name}, whose hook and wave are {found}"
     for kind in ("Deployment", "Service", "Ingress", "HorizontalPodAutoscaler"):
-        if HOOK in one(manifests, kind)["metadata"].get("annotations", {}):
-            yield f"{kind} is a hook, and so would be deleted and made anew"
+        if HOOK in find_one(manifests, kind)["metadata"].get("annotations", {}):
+            yield f"{kind} is a hook, so every sync would delete and recreate it"
 
 
-def hook(manifest: Manifest) -> tuple[str | None, int]:
+def hook_and_wave(manifest: Manifest) -> tuple[str | None, int]:
     annotations = manifest["metadata"].get("annotations", {})
     return annotations.get(HOOK), int(annotations.get(WAVE, 0))
 
 
-def every_pod_has_its_network_policy(tree: Tree) -> Iterator[str]:
-    """Nothing in, nothing out, but what a policy of its own allows."""
+def every_pod_has_one_network_policy(tree: Tree) -> Iterator[str]:
+    """A pod has one NetworkPolicy, and no policy allows traffic to or from the internet."""
     manifests = tree.application("prod")
     policies = of_kind(manifests, "NetworkPolicy")
     for name, template in pod_templates(manifests):
@@ -57,7 +59,7 @@ def every_pod_has_its_network_policy(tree: Tree) -> Iterator[str]:
             if policy["spec"]["podSelector"]["matchLabels"].items() <= labels.items()
         ]
         if [policy["spec"]["policyTypes"] for policy in own] != [["Ingress", "Egress"]]:
-            yield f"{name} has {len(own)} policies"
+            yield f"{name} has {len(own)} policies, but needs one for ingress and egress"
     for policy in policies:
         for rule in policy["spec"]["egress"] + policy["spec"].get("ingress", []):
             for peer in rule.get("to", rule.get("from", [{}])) or [{}]:
@@ -65,8 +67,8 @@ def every_pod_has_its_network_policy(tree: Tree) -> Iterator[str]:
                     yield f"NetworkPolicy {policy['metadata']['name']} is open to the internet"
 
 
-def namespaces_are_guarded(tree: Tree) -> Iterator[str]:
-    """Restricted pods, a quota, everything denied by default, and no pruning by accident."""
+def namespaces_are_protected(tree: Tree) -> Iterator[str]:
+    """A namespace restricts its pods and traffic, has a quota, and is not pruned by accident."""
     manifests = tree.render(".")
     found = {manifest["metadata"]["name"]: manifest for manifest in of_kind(manifests, "Namespace")}
     if found.keys() != NAMESPACES:
@@ -74,29 +76,30 @@ def namespaces_are_guarded(tree: Tree) -> Iterator[str]:
     for name, namespace in found.items():
         labels = namespace["metadata"]["labels"]
         if labels.get("pod-security.kubernetes.io/enforce") != "restricted":
-            yield f"{name} does not enforce restricted pods"
+            yield f"{name} does not enforce the restricted Pod Security Standard"
         if labels.get("pod-security.kubernetes.io/enforce-version") != f"v{KUBERNETES}":
-            yield f"{name} does not enforce them as of {KUBERNETES}"
+            yield f"{name} does not enforce the standard's version {KUBERNETES}"
         options = namespace["metadata"]["annotations"].get("argocd.argoproj.io/sync-options", "")
         if set(options.split(",")) != {"Prune=confirm", "Delete=confirm"}:
-            yield f"{name} can be pruned: {options}"
+            yield f"{name} can be pruned or deleted without confirmation: {options}"
         inside = [m for m in manifests if m["metadata"].get("namespace") == name]
         deny = {"podSelector": {}, "policyTypes": ["Ingress", "Egress"]}
         if [policy["spec"] for policy in of_kind(inside, "NetworkPolicy")] != [deny]:
-            yield f"{name} does not deny by default"
+            yield f"{name} does not deny traffic by default"
         if len(of_kind(inside, "ResourceQuota")) != 1:
-            yield f"{name} has no quota"
+            yield f"{name} does not have one ResourceQuota"
 
 
-def the_project_allows_what_is_needed_and_no_more(tree: Tree) -> Iterator[str]:
-    """One repository, our namespaces, and the kinds that the overlays hold."""
-    project = one(tree.render("."), "AppProject", "game-session")["spec"]
+def the_project_allows_only_what_is_needed(tree: Tree) -> Iterator[str]:
+    """The project allows one repository, our namespaces, and the kinds that are in use."""
+    project = find_one(tree.render("."), "AppProject", "game-session")["spec"]
     if project["sourceRepos"] != ["fact:repository_url"]:
-        yield f"the project allows {project['sourceRepos']}"
-    if {place["namespace"] for place in project["destinations"]} != NAMESPACES:
-        yield f"the project allows {project['destinations']}"
+        yield f"the project allows the repositories {project['sourceRepos']}"
+    if {destination["namespace"] for destination in project["destinations"]} != NAMESPACES:
+        yield f"the project allows the destinations {project['destinations']}"
     if project["clusterResourceWhitelist"]:
-        yield f"the project allows {project['clusterResourceWhitelist']}"
+        cluster_kinds = project["clusterResourceWhitelist"]
+        yield f"the project allows the cluster-scoped kinds {cluster_kinds}"
     allowed = {(kind["group"], kind["kind"]) for kind in project["namespaceResourceWhitelist"]}
     used = set()
     for environment in overlay.ENVIRONMENTS:
@@ -111,69 +114,72 @@ def the_project_allows_what_is_needed_and_no_more(tree: Tree) -> Iterator[str]:
     if [(window["kind"], window["applications"]) for window in windows] != [
         ("allow", ["game-api-prod"])
     ]:
-        yield f"production's sync window is {windows}"
+        yield f"the sync windows are {windows}"
 
 
-def applications_heal_and_survive(tree: Tree) -> Iterator[str]:
-    """Argo CD keeps a cluster as git says, and an unknown fact stops it before anything changes."""
-    for found in of_kind(tree.render("."), "ApplicationSet"):
-        name, spec = found["metadata"]["name"], found["spec"]
+def application_sets_sync_safely(tree: Tree) -> Iterator[str]:
+    """Argo CD undoes changes in the cluster, keeps resources, and fails if a fact is missing."""
+    manifests = tree.render(".")
+    projects = {project["metadata"]["name"] for project in of_kind(manifests, "AppProject")}
+    for application_set in of_kind(manifests, "ApplicationSet"):
+        name, spec = application_set["metadata"]["name"], application_set["spec"]
         if not spec.get("goTemplate") or spec.get("goTemplateOptions") != ["missingkey=error"]:
             yield f"{name}: a missing fact is not an error"
         if not spec.get("syncPolicy", {}).get("preserveResourcesOnDeletion"):
-            yield f"{name}: takes everything along when it goes"
+            yield f"{name}: deleting the ApplicationSet deletes its resources"
         sync = spec["template"]["spec"]["syncPolicy"]
         if sync.get("automated") != {"prune": True, "selfHeal": True} or "retry" not in sync:
-            yield f"{name}: syncs {sync}"
+            yield f"{name}: the sync policy is {sync}"
         if not {"ServerSideApply=true", "PruneLast=true"} <= set(sync["syncOptions"]):
-            yield f"{name}: syncs with {sync['syncOptions']}"
-        projects = {
-            project["metadata"]["name"] for project in of_kind(tree.render("."), "AppProject")
-        }
+            yield f"{name}: the sync options are {sync['syncOptions']}"
         if spec["template"]["spec"]["project"] not in projects:
-            yield f"{name}: no project {spec['template']['spec']['project']}"
-        if hook(found)[1] < 1:
-            yield f"{name}: may be there before its project is"
+            yield f"{name}: there is no project {spec['template']['spec']['project']}"
+        if hook_and_wave(application_set)[1] < 1:
+            yield f"{name}: may be created before its project"
+
+
+def every_environment_has_its_application(tree: Tree) -> Iterator[str]:
+    """The ApplicationSet generates an Application for each environment, from its overlay."""
     for environment in overlay.ENVIRONMENTS:
         application = tree.template("game-api", environment)
-        if application["metadata"]["name"] != f"game-api-{environment}":
-            yield f"{environment}: the Application is {application['metadata']['name']}"
-        path = application["spec"]["source"]["path"]
-        rendered = application["metadata"]["annotations"][
-            "argocd.argoproj.io/manifest-generate-paths"
-        ]
-        if path != overlay.path(environment).rpartition("/")[0] or rendered != "/apps/game-api":
-            yield f"{environment}: syncs {path}, renders anew for {rendered}"
-    generator = one(tree.render("."), "ApplicationSet", "game-api")["spec"]["generators"][0]
-    (expression,) = generator["clusters"]["selector"]["matchExpressions"]
+        metadata, source = application["metadata"], application["spec"]["source"]
+        if metadata["name"] != f"game-api-{environment}":
+            yield f"{environment}: the name of the Application is {metadata['name']}"
+        if source["path"] != overlay.path(environment).rpartition("/")[0]:
+            yield f"{environment}: the Application syncs {source['path']}"
+        watched = metadata["annotations"]["argocd.argoproj.io/manifest-generate-paths"]
+        if watched != "/apps/game-api":
+            yield f"{environment}: Argo CD only renders again for changes in {watched}"
+    manifest = find_one(tree.render("."), "ApplicationSet", "game-api")
+    (expression,) = manifest["spec"]["generators"][0]["clusters"]["selector"]["matchExpressions"]
     if tuple(expression["values"]) != overlay.ENVIRONMENTS:
         yield f"the environments are {expression['values']}"
 
 
-def workflows_have_few_rights(tree: Tree) -> Iterator[str]:
-    """Pinned actions, rights job by job, an end to every job, and no way to a cluster."""
+def workflows_have_few_permissions(tree: Tree) -> Iterator[str]:
+    """Actions are pinned, jobs have few permissions and a timeout, and none reaches a cluster."""
     for name, workflow in tree.workflows().items():
         text = tree.text(f".github/workflows/{name}.yaml")
         for line in re.findall(r"uses: (.*)", text):
             if not re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*|\./.*", line):
-                yield f"{name}: {line} is not pinned by a commit, with its version"
+                yield f"{name}: {line} is not pinned to a commit with a version comment"
         if workflow.get("permissions") != {"contents": "read"}:
-            yield f"{name}: may {workflow.get('permissions')} by default"
+            yield f"{name}: the default permissions are {workflow.get('permissions')}"
         if "concurrency" not in workflow:
-            yield f"{name}: runs at the same time as itself"
+            yield f"{name}: has no concurrency group"
         for word in ("kubectl", "argocd", "kubeconfig", "eks", "secrets.AWS", "aws-access-key-id"):
             if word in text:
-                yield f"{name}: has to do with {word}"
+                yield f"{name}: contains the word {word}"
         for job, body in workflow["jobs"].items():
             if "uses" not in body and "timeout-minutes" not in body:
-                yield f"{name}: {job} may run for ever"
-            rights = body.get("permissions", {})
-            if rights.get("contents") == "write" and job not in ("bump", "promote"):
-                yield f"{name}: {job} may write"
+                yield f"{name}: {job} has no timeout"
+            permissions = body.get("permissions", {})
+            if permissions.get("contents") == "write" and job not in ("bump", "promote"):
+                yield f"{name}: {job} may write to the repository"
 
 
-def releases_follow_the_images_inputs(tree: Tree) -> Iterator[str]:
-    """What the image is made of starts a release, and what a release commits does not."""
+def only_changes_to_the_image_start_a_release(tree: Tree) -> Iterator[str]:
+    """Changes to the image's inputs start a release; the commit of a release does not."""
     paths = tree.workflows()["release"]["on"]["push"]["paths"]
     ignore = tree.text(".dockerignore").splitlines()
     allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
@@ -183,28 +189,28 @@ def releases_follow_the_images_inputs(tree: Tree) -> Iterator[str]:
             fnmatch(path, pattern.replace("**", "*")) or pattern == f"{path}/**"
             for pattern in paths
         ):
-            yield f"a change of {path} makes no release"
+            yield f"a change to {path} does not start a release"
     for pattern in paths:
         base = pattern.removesuffix("/**")
         if not any(fnmatch(base, path) or path == f"{base}/*.pem" for path in inputs):
-            yield f"{pattern} is in no image, and makes a release"
+            yield f"{pattern} is not in the image, but starts a release"
     for environment in overlay.ENVIRONMENTS:
         if any(fnmatch(overlay.path(environment), pattern) for pattern in paths):
-            yield f"the tag that a release commits to {environment} makes a release"
+            yield f"the tag that a release commits to {environment} starts a release"
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", tree.text("Dockerfile"), re.MULTILINE)
     for path in " ".join(copied).split():
         if "$" not in path and path not in allowed:
-            yield f"the Dockerfile copies {path}, and .dockerignore leaves it out"
+            yield f"the Dockerfile copies {path}, but .dockerignore excludes it"
 
 
-def the_image_holds_what_it_needs(tree: Tree) -> Iterator[str]:
-    """A pinned base, pinned dependencies, any builder, and no secret way around the pins."""
+def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
+    """The image has a pinned base, pinned dependencies and labels, and no build tools."""
     text = tree.text("Dockerfile")
     build, final = text.rsplit("\nFROM ", 1)
     if not re.search(r"^ARG PYTHON_IMAGE=python:3\.13\.\d+-slim-\w+(@sha256:\w{64})?$", text, re.M):
-        yield "the base image is no exact version of python:3.13-slim"
+        yield "the base image is not an exact version of python:3.13-slim"
     if "RUN --mount" in text:
-        yield "RUN --mount: the classic builder can't"
+        yield "RUN --mount does not work with the classic builder"
     for install in re.findall(
         r"pip\S* (?:--python \S+ )?install (.*?)(?=&&|\nCOPY|\nRUN|$)", build, re.S
     ):
@@ -212,18 +218,18 @@ def the_image_holds_what_it_needs(tree: Tree) -> Iterator[str]:
             yield f"installed without hashes: {install.strip()}"
     for word in ("local.txt", "dev.txt", "apt-get", "secantus"):
         if word in text:
-            yield f"{word} has no place in the image"
+            yield f"{word} must not be in the image"
     if re.search(r"\bpip (install|wheel)|-m venv", final):
-        yield "something is built in the final stage"
+        yield "the final stage installs or builds packages"
     for label in ("revision", "source", "version"):
         if f"org.opencontainers.image.{label}=" not in final:
             yield f"the image has no label {label}"
     if "GAME_API_COMMIT=" not in final:
-        yield "the image does not know its commit"
+        yield "the image does not set GAME_API_COMMIT"
 
 
-def workflows_call_what_make_has(tree: Tree) -> Iterator[str]:
-    """Every target exists."""
+def workflows_call_existing_make_targets(tree: Tree) -> Iterator[str]:
+    """Workflows call only make targets that the Makefile defines."""
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for name, workflow in tree.workflows().items():
         for step in steps(workflow):
@@ -232,12 +238,12 @@ def workflows_call_what_make_has(tree: Tree) -> Iterator[str]:
                     yield f"{name}: make {target} does not exist"
 
 
-def promotions_follow_the_order(tree: Tree) -> Iterator[str]:
-    """What can be chosen is what there is."""
+def promotions_follow_the_order_of_environments(tree: Tree) -> Iterator[str]:
+    """The promote workflow offers the environments in the order of promotion."""
     inputs = tree.workflows()["promote"]["on"]["workflow_dispatch"]["inputs"]
-    chosen = tuple(inputs["from"]["options"]), tuple(inputs["to"]["options"])
-    if chosen != (overlay.ENVIRONMENTS[:-1], overlay.ENVIRONMENTS[1:]):
-        yield f"promotions can be from and to {chosen}"
+    choices = tuple(inputs["from"]["options"]), tuple(inputs["to"]["options"])
+    if choices != (overlay.ENVIRONMENTS[:-1], overlay.ENVIRONMENTS[1:]):
+        yield f"the promote workflow offers {choices}"
 
 
 def steps(workflow: Manifest) -> Iterator[dict[str, Any]]:
@@ -246,14 +252,15 @@ def steps(workflow: Manifest) -> Iterator[dict[str, Any]]:
 
 
 RULES: tuple[Rule, ...] = (
-    the_index_job_runs_before_anything_changes,
-    every_pod_has_its_network_policy,
-    namespaces_are_guarded,
-    the_project_allows_what_is_needed_and_no_more,
-    applications_heal_and_survive,
-    workflows_have_few_rights,
-    releases_follow_the_images_inputs,
-    the_image_holds_what_it_needs,
-    workflows_call_what_make_has,
-    promotions_follow_the_order,
+    the_index_job_runs_before_the_sync,
+    every_pod_has_one_network_policy,
+    namespaces_are_protected,
+    the_project_allows_only_what_is_needed,
+    application_sets_sync_safely,
+    every_environment_has_its_application,
+    workflows_have_few_permissions,
+    only_changes_to_the_image_start_a_release,
+    the_image_is_pinned_and_minimal,
+    workflows_call_existing_make_targets,
+    promotions_follow_the_order_of_environments,
 )

@@ -1,4 +1,4 @@
-"""What holds for the manifests: each rule yields a sentence for every breach that it finds."""
+"""Rules for the rendered manifests. Each rule yields one sentence for every violation."""
 
 import itertools
 import re
@@ -8,10 +8,11 @@ from typing import Any
 import kubernetes_validate
 from pydantic import ValidationError
 
-from game_api import cloudwatch, logs
+from game_api.observability import cloudwatch, logs
 from game_api.__main__ import KEEP_ALIVE
-from game_api.app import Process, create_app
-from game_api.database import OPTIONS
+from game_api.app import create_app
+from game_api.runtime import Runtime
+from game_api.database.client import OPTIONS
 from game_api.settings import PREFIX, Settings
 from gitops import overlay
 from tests.gitops.tree import (
@@ -19,28 +20,28 @@ from tests.gitops.tree import (
     Manifest,
     Tree,
     containers,
+    find_one,
     matches,
     of_kind,
-    one,
     pod_templates,
 )
 
 Rule = Callable[[Tree], Iterator[str]]
 
 KUBERNETES = "1.34"
-"""The release that the clusters run."""
+"""The Kubernetes version of the clusters."""
 
 ACTIVE_OPERATIONS = 102
-"""What Amazon DocumentDB documents for a db.t3.medium."""
+"""The limit of active operations on a db.t3.medium, as documented by Amazon DocumentDB."""
 
-ARGO = ("AppProject", "ApplicationSet")
+ARGOCD_KINDS = ("AppProject", "ApplicationSet")
 
 
-def schemas_hold(tree: Tree) -> Iterator[str]:
-    """Every field exists in this release of Kubernetes and has its type."""
-    for name, manifests in tree.everything():
+def manifests_match_the_kubernetes_schemas(tree: Tree) -> Iterator[str]:
+    """Every field exists in this version of Kubernetes and has the right type."""
+    for name, manifests in tree.all_manifests():
         for manifest in manifests:
-            if manifest["kind"] in ARGO:
+            if manifest["kind"] in ARGOCD_KINDS:
                 continue
             try:
                 kubernetes_validate.validate(manifest, KUBERNETES, strict=True)
@@ -49,32 +50,32 @@ def schemas_hold(tree: Tree) -> Iterator[str]:
                 yield f"{name}: {manifest['kind']} {path}: {error.message}"
 
 
-def images_carry_the_overlays_tag(tree: Tree) -> Iterator[str]:
-    """The tag is the overlay's, the registry is the cluster's, and nothing else has a tag."""
+def images_have_the_tag_of_the_overlay(tree: Tree) -> Iterator[str]:
+    """An image has the cluster's registry and the overlay's tag. The base sets no tag."""
     registry = tree.template("game-api", "dev")["spec"]["source"]["kustomize"]["images"]
     for environment in overlay.ENVIRONMENTS:
         tag = overlay.tag_in(tree.text(overlay.path(environment)))
         for name, template in pod_templates(tree.application(environment)):
             for container in containers(template):
-                wanted = registry[0].split("=")[1].replace("*", tag)
-                if container["image"] != wanted:
-                    yield f"{environment}: {name} runs {container['image']}, not {wanted}"
+                expected = registry[0].split("=")[1].replace("*", tag)
+                if container["image"] != expected:
+                    yield f"{environment}: {name} runs {container['image']}, not {expected}"
     for file in (tree.root / "apps/game-api/base").rglob("*.yaml"):
         for image in re.findall(r"^\s*(?:- )?image:\s*(\S+)", file.read_text(), re.MULTILINE):
             if image != "game-api":
-                yield f"{file.name} has an image {image}; a tag is the overlay's"
+                yield f"{file.name}: the image must be game-api without a tag, not {image}"
 
 
-def settings_are_known_and_good(tree: Tree) -> Iterator[str]:
-    """The service starts with what its pods are told."""
+def settings_are_known_and_valid(tree: Tree) -> Iterator[str]:
+    """The service accepts the settings that its pods have as environment variables."""
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for environment in overlay.ENVIRONMENTS:
         manifests = tree.application(environment)
         for name, template in pod_templates(manifests):
             for container in containers(template):
-                variables = environment_of(container, manifests)
+                variables = environment_variables(container, manifests)
                 for variable in variables.keys() - known:
-                    yield f"{environment}: {name} sets {variable}, which is no setting"
+                    yield f"{environment}: {name} sets {variable}, which is not a setting"
                 values: dict[str, Any] = {
                     key.removeprefix(PREFIX).lower(): value
                     for key, value in variables.items()
@@ -84,52 +85,55 @@ def settings_are_known_and_good(tree: Tree) -> Iterator[str]:
                 try:
                     settings = Settings(**{"documentdb_ca_file": bundle, **values})
                 except ValidationError as error:
-                    for mistake in error.errors(include_url=False):
-                        yield f"{environment}: {name}: {mistake['loc']}: {mistake['msg']}"
+                    for details in error.errors(include_url=False):
+                        yield f"{environment}: {name}: {details['loc']}: {details['msg']}"
                     continue
                 if settings.environment != environment:
-                    yield f"{environment}: {name} is told that it is in {settings.environment}"
+                    yield f"{environment}: {name} has the environment {settings.environment}"
 
 
-def environment_of(container: Manifest, manifests: list[Manifest]) -> dict[str, str]:
-    """The container's environment variables; what only the cluster knows is a placeholder."""
+def environment_variables(container: Manifest, manifests: list[Manifest]) -> dict[str, str]:
+    """A container's environment variables. Values that the cluster sets are placeholders."""
     variables: dict[str, str] = {}
     for source in container.get("envFrom", []):
-        variables |= one(manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
+        variables |= find_one(manifests, "ConfigMap", source["configMapRef"]["name"])["data"]
     for variable in container.get("env", []):
-        variables[variable["name"]] = variable.get("value", "known-to-the-cluster")
+        variables[variable["name"]] = variable.get("value", "set-by-the-cluster")
     return variables
 
 
-def facts_fill_every_gap(tree: Tree) -> Iterator[str]:
-    """What git leaves open is what the ApplicationSet fills in."""
+def facts_replace_every_placeholder(tree: Tree) -> Iterator[str]:
+    """The ApplicationSet replaces every placeholder in the manifests with a cluster's fact."""
     for environment in overlay.ENVIRONMENTS:
         for manifest in tree.application(environment):
-            for gap in re.findall(r"fact[:.]\w+|192\.0\.2\.\d+", str(manifest)):
-                yield f"{environment}: {manifest['kind']} still has {gap}"
+            for placeholder in re.findall(r"fact[:.]\w+|192\.0\.2\.\d+", str(manifest)):
+                yield f"{environment}: {manifest['kind']} still has {placeholder}"
     sources = [*(tree.root / "apps").rglob("*.*"), *(tree.root / "clusters/projects").rglob("*.*")]
-    gaps = {
+    placeholders = {
         fact
         for file in sources
         for fact in re.findall(r"(?<!\")fact[:.] ?([a-z_]+)", file.read_text())
     }
-    for fact in gaps - facts_read(tree) - {"repository_url"}:
-        yield f"nothing fills in {fact}"
+    # The root Application replaces repository_url.
+    for fact in placeholders - facts_read(tree) - {"repository_url"}:
+        yield f"no ApplicationSet replaces the placeholder for {fact}"
 
 
 def facts_read(tree: Tree) -> set[str]:
-    """The annotations that the ApplicationSets read."""
+    """The facts (annotations of the cluster's Secret) that the ApplicationSets read."""
     text = "".join(file.read_text() for file in (tree.root / "clusters/applications").iterdir())
     return set(re.findall(r"\.metadata\.annotations\.(\w+)", text))
 
 
-def probed_paths_exist(tree: Tree) -> Iterator[str]:
-    """A pod has to reach its database once, and has its place as long as the process answers;
-    the load balancer, which sends to somebody even if all are unhealthy, asks for the database."""
-    document = create_app(Settings(), "mongodb://127.0.0.1:1/", Process()).openapi()
+def probes_call_the_health_endpoints(tree: Tree) -> Iterator[str]:
+    """A pod starts once it has reached the database, and stays ready while the process responds.
+
+    The load balancer checks the database too: if no pod is healthy, it sends requests to all.
+    """
+    document = create_app(Runtime(Settings()), "mongodb://127.0.0.1:1/").openapi()
     manifests = tree.application("prod")
-    container = one(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
-    annotations = one(manifests, "Ingress")["metadata"]["annotations"]
+    container = find_one(manifests, "Deployment")["spec"]["template"]["spec"]["containers"][0]
+    annotations = find_one(manifests, "Ingress")["metadata"]["annotations"]
     probed = {
         "startupProbe": ("getReadiness", container["startupProbe"]["httpGet"]["path"]),
         "livenessProbe": ("getHealth", container["livenessProbe"]["httpGet"]["path"]),
@@ -138,134 +142,142 @@ def probed_paths_exist(tree: Tree) -> Iterator[str]:
     }
     for name, (operation, path) in probed.items():
         if document["paths"].get(path, {}).get("get", {}).get("operationId") != operation:
-            yield f"{name} asks for {path}, which is not {operation}"
+            yield f"{name} calls {path}, which is not {operation}"
 
 
-def ports_agree(tree: Tree) -> Iterator[str]:
-    """From the load balancer to the process, and from the process to the database."""
+def ports_match(tree: Tree) -> Iterator[str]:
+    """Ports match from the load balancer to the process, and from there to the database."""
     manifests = tree.application("prod")
-    template = one(manifests, "Deployment")["spec"]["template"]
+    template = find_one(manifests, "Deployment")["spec"]["template"]
     (container,) = template["spec"]["containers"]
     ports = {port["name"]: port["containerPort"] for port in container["ports"]}
-    service = one(manifests, "Service")
+    service = find_one(manifests, "Service")
     if not matches(service["spec"]["selector"], template["metadata"]["labels"]):
         yield "the Service does not select the pods"
-    listens = int(environment_of(container, manifests).get(f"{PREFIX}PORT", "8000"))
+    listens = int(environment_variables(container, manifests).get(f"{PREFIX}PORT", "8000"))
     exposed = int(re.findall(r"^EXPOSE (\d+)$", tree.text("Dockerfile"), re.MULTILINE)[0])
     if {listens, exposed} != {ports["http"]}:
-        yield f"the process listens on {listens}, EXPOSE {exposed}, the pod has {ports}"
+        yield f"the process listens on {listens}, EXPOSE is {exposed}, the pod has {ports}"
     for port in service["spec"]["ports"]:
         if port["targetPort"] not in ports:
-            yield f"the Service sends to {port['targetPort']}, and the pod has {list(ports)}"
+            yield f"the Service sends to {port['targetPort']}, but the pod has {list(ports)}"
     for probe in ("startupProbe", "livenessProbe", "readinessProbe"):
         if container[probe]["httpGet"]["port"] not in ports:
-            yield f"{probe} asks a port that the pod has not"
-    for rule in one(manifests, "Ingress")["spec"]["rules"]:
+            yield f"{probe} uses a port that the pod does not have"
+    for rule in find_one(manifests, "Ingress")["spec"]["rules"]:
         for path in rule["http"]["paths"]:
             backend = path["backend"]["service"]
             named = {port["name"] for port in service["spec"]["ports"]}
             if backend["name"] != "game-api" or backend["port"]["name"] not in named:
-                yield f"the Ingress sends to {backend}"
+                yield f"the Ingress sends to {backend}, which is not a port of the Service"
     database = Settings.model_fields["documentdb_port"].default
     for policy in of_kind(manifests, "NetworkPolicy"):
         name = policy["metadata"]["name"]
         for rule in policy["spec"].get("ingress", []):
             if [port["port"] for port in rule["ports"]] != ["http"]:
-                yield f"NetworkPolicy {name} lets in to {rule['ports']}"
-        to = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
-        if to != {53, 80, 443, database}:
-            yield f"NetworkPolicy {name} lets out to {sorted(to)}"
+                yield f"NetworkPolicy {name} allows ingress to {rule['ports']}"
+        egress = {port["port"] for rule in policy["spec"]["egress"] for port in rule["ports"]}
+        if egress != {53, 80, 443, database}:
+            yield f"NetworkPolicy {name} allows egress to {sorted(egress)}"
 
 
-def pods_end_in_time(tree: Tree) -> Iterator[str]:
-    """The grace period holds what happens one after the other when a pod ends."""
+def pods_stop_within_the_grace_period(tree: Tree) -> Iterator[str]:
+    """The grace period is longer than the steps of a pod's shutdown together."""
     for environment in overlay.ENVIRONMENTS:
         manifests = tree.application(environment)
-        pod = one(manifests, "Deployment")["spec"]["template"]["spec"]
+        pod = find_one(manifests, "Deployment")["spec"]["template"]["spec"]
         (container,) = pod["containers"]
-        variables = environment_of(container, manifests)
+        variables = environment_variables(container, manifests)
         sleep = container["lifecycle"]["preStop"]["sleep"]["seconds"]
         drain = int(variables[f"{PREFIX}SHUTDOWN_TIMEOUT"])
         delay = float(variables.get(f"{PREFIX}SHUTDOWN_DELAY", 0))
         flush = logs.CLOSE_SECONDS + cloudwatch.CLOSE_SECONDS + 1
         grace = pod["terminationGracePeriodSeconds"]
         if grace <= sleep + delay + drain + flush:
-            yield f"{environment}: {grace} s, for {sleep} + {delay} + {drain} + {flush} s"
+            steps = f"{sleep} + {delay} + {drain} + {flush}"
+            yield f"{environment}: the grace period is {grace} s, but a shutdown takes {steps} s"
 
 
-def idle_connections_outlive_the_load_balancers(tree: Tree) -> Iterator[str]:
-    """Otherwise a load balancer sends a request on a connection that is being closed: 502."""
+def pods_keep_idle_connections_longer_than_the_load_balancer(tree: Tree) -> Iterator[str]:
+    """A pod keeps an idle connection open longer than the load balancer does.
+
+    Otherwise, the load balancer can send a request on a connection that the pod is closing, and
+    the client gets a 502 response.
+    """
     for environment in overlay.ENVIRONMENTS:
-        ingress = one(tree.application(environment), "Ingress")
+        ingress = find_one(tree.application(environment), "Ingress")
         attributes = ingress["metadata"]["annotations"][
             "alb.ingress.kubernetes.io/load-balancer-attributes"
         ]
-        given = dict(attribute.split("=") for attribute in attributes.split(","))
-        idle = int(given.get("idle_timeout.timeout_seconds", 60))  # AWS's default
+        values = dict(attribute.split("=") for attribute in attributes.split(","))
+        idle = int(values.get("idle_timeout.timeout_seconds", 60))  # The default of AWS is 60.
         if idle >= KEEP_ALIVE:
-            yield f"{environment}: the load balancer's last {idle} s, the pods' {KEEP_ALIVE} s"
+            yield (
+                f"{environment}: the load balancer's idle timeout is {idle} s, "
+                f"but the pods' is {KEEP_ALIVE} s"
+            )
 
 
-def connections_stay_below_the_databases_limit(tree: Tree) -> Iterator[str]:
-    """Every pod at the largest size, one more during a rollout, and the index job."""
+def connections_stay_below_the_database_limit(tree: Tree) -> Iterator[str]:
+    """All pods together have fewer connections than the database allows."""
     for environment in overlay.ENVIRONMENTS:
-        pods = largest(tree, environment)
+        pods = max_pods(tree, environment)
         if pods * OPTIONS["maxPoolSize"] >= ACTIVE_OPERATIONS:
-            yield f"{environment}: {pods} pods with {OPTIONS['maxPoolSize']} connections each"
+            connections = OPTIONS["maxPoolSize"]
+            yield f"{environment}: {pods} pods with {connections} connections each are too many"
 
 
-def largest(tree: Tree, environment: str) -> int:
-    """The most pods that an environment has: all replicas, the surge and the index job."""
+def max_pods(tree: Tree, environment: str) -> int:
+    """The largest number of pods: all replicas, the surge of a rollout, and the index job."""
     manifests = tree.application(environment)
-    surge = one(manifests, "Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
-    most: int = one(manifests, "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
-    return most + int(surge) + 1
+    surge = find_one(manifests, "Deployment")["spec"]["strategy"]["rollingUpdate"]["maxSurge"]
+    replicas: int = find_one(manifests, "HorizontalPodAutoscaler")["spec"]["maxReplicas"]
+    return replicas + int(surge) + 1
 
 
-def the_quota_holds_every_pod(tree: Tree) -> Iterator[str]:
-    """The namespace's quota never is what stops a rollout or the autoscaler."""
+def the_quota_has_room_for_every_pod(tree: Tree) -> Iterator[str]:
+    """The namespace's quota never stops a rollout or the autoscaler."""
     quotas = of_kind(tree.render("."), "ResourceQuota")
     (quota,) = [q for q in quotas if q["metadata"]["namespace"] == "gaming-namespace"]
     hard = quota["spec"]["hard"]
     for environment in overlay.ENVIRONMENTS:
-        pods = largest(tree, environment)
-        (container,) = one(tree.application(environment), "Deployment")["spec"]["template"]["spec"][
-            "containers"
-        ]
-        need = {
+        pods = max_pods(tree, environment)
+        deployment = find_one(tree.application(environment), "Deployment")
+        (container,) = deployment["spec"]["template"]["spec"]["containers"]
+        requests, limits = container["resources"]["requests"], container["resources"]["limits"]
+        required = {
             "pods": float(pods),
-            "requests.cpu": pods * quantity(container["resources"]["requests"]["cpu"]),
-            "requests.memory": pods * quantity(container["resources"]["requests"]["memory"]),
-            "limits.memory": pods * quantity(container["resources"]["limits"]["memory"]),
+            "requests.cpu": pods * quantity(requests["cpu"]),
+            "requests.memory": pods * quantity(requests["memory"]),
+            "limits.memory": pods * quantity(limits["memory"]),
         }
-        for name, amount in need.items():
+        for name, amount in required.items():
             if amount > quantity(hard[name]):
-                yield f"{environment}: {pods} pods need {name} {amount}, not {hard[name]}"
+                yield f"{environment}: {pods} pods need {name} {amount}, but have {hard[name]}"
 
 
 def quantity(text: str) -> float:
-    """A Kubernetes quantity as a number."""
+    """Parse a Kubernetes quantity such as 250m or 4Gi."""
     number = text.rstrip("GMim")
     return float(number) * {"": 1, "m": 0.001, "Mi": 2.0**20, "Gi": 2.0**30}[text[len(number) :]]
 
 
 def pods_are_restricted(tree: Tree) -> Iterator[str]:
-    """No pod has more rights than it needs, and none is told of other services."""
-    user = re.findall(r"^USER (\d+):(\d+)$", tree.text("Dockerfile"), re.MULTILINE)
-    ((uid, gid),) = user
+    """Pods have no more privileges than they need, and no variables for other services."""
+    ((uid, gid),) = re.findall(r"^USER (\d+):(\d+)$", tree.text("Dockerfile"), re.MULTILINE)
     for name, template in pod_templates(tree.application("prod")):
         pod, security = template["spec"], template["spec"].get("securityContext", {})
-        wanted = {"runAsNonRoot": True, "runAsUser": int(uid), "runAsGroup": int(gid)}
-        if not wanted.items() <= security.items():
-            yield f"{name}: runs as {security}, and the image's user is {uid}:{gid}"
+        expected = {"runAsNonRoot": True, "runAsUser": int(uid), "runAsGroup": int(gid)}
+        if not expected.items() <= security.items():
+            yield f"{name}: runs as {security}, but the image's user is {uid}:{gid}"
         if security.get("seccompProfile") != {"type": "RuntimeDefault"}:
-            yield f"{name}: no seccomp profile"
+            yield f"{name}: the seccomp profile is not RuntimeDefault"
         for option in ("automountServiceAccountToken", "enableServiceLinks"):
             if pod.get(option) is not False:
                 yield f"{name}: {option} is not false"
         for option in ("hostNetwork", "hostPID", "hostIPC", "volumes"):
             if option in pod:
-                yield f"{name}: {option}"
+                yield f"{name}: uses {option}"
         for container in containers(template):
             if container.get("securityContext") != {
                 "allowPrivilegeEscalation": False,
@@ -274,34 +286,34 @@ def pods_are_restricted(tree: Tree) -> Iterator[str]:
             }:
                 yield f"{name}: {container['name']} has {container.get('securityContext')}"
             if "memory" not in container["resources"]["limits"]:
-                yield f"{name}: {container['name']} has no limit on memory"
+                yield f"{name}: {container['name']} has no memory limit"
 
 
 def rollouts_keep_every_replica(tree: Tree) -> Iterator[str]:
-    """The autoscaler alone decides how many there are, and a rollout never takes one away."""
+    """Only the autoscaler sets the number of replicas, and a rollout never reduces it."""
     for environment in overlay.ENVIRONMENTS:
         manifests = tree.application(environment)
-        deployment = one(manifests, "Deployment")
-        scaler = one(manifests, "HorizontalPodAutoscaler")["spec"]
+        deployment = find_one(manifests, "Deployment")
+        scaler = find_one(manifests, "HorizontalPodAutoscaler")["spec"]
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         if "replicas" in deployment["spec"]:
-            yield f"{environment}: the Deployment says replicas, and so does the autoscaler"
+            yield f"{environment}: the Deployment sets replicas, and so does the autoscaler"
         if deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] != 0:
-            yield f"{environment}: a rollout takes pods away before there are new ones"
+            yield f"{environment}: a rollout removes pods before their replacements are ready"
         if scaler["scaleTargetRef"]["name"] != deployment["metadata"]["name"]:
             yield f"{environment}: the autoscaler scales {scaler['scaleTargetRef']}"
         if not 2 <= scaler["minReplicas"] < scaler["maxReplicas"]:
             yield f"{environment}: {scaler['minReplicas']} to {scaler['maxReplicas']} replicas"
-        budget = one(manifests, "PodDisruptionBudget")["spec"]
+        budget = find_one(manifests, "PodDisruptionBudget")["spec"]
         if budget.get("maxUnavailable") != 1 or not matches(budget["selector"], labels):
-            yield f"{environment}: the disruption budget is {budget}"
+            yield f"{environment}: the PodDisruptionBudget is {budget}"
         for spread in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
             if not matches(spread["labelSelector"], labels):
-                yield f"{environment}: {spread['topologyKey']} spreads other pods"
+                yield f"{environment}: the {spread['topologyKey']} spread selects other pods"
 
 
 def overlays_differ_only_where_environments_do(tree: Tree) -> Iterator[str]:
-    """Anything else that differs was not tested in the environment before."""
+    """Any other difference would reach an environment without a test in the one before it."""
     allowed = (
         r"ConfigMap/\S+/data/GAME_API_(ENVIRONMENT|LOG_LEVEL)",
         r"HorizontalPodAutoscaler/game-api/spec/(min|max)Replicas",
@@ -309,15 +321,15 @@ def overlays_differ_only_where_environments_do(tree: Tree) -> Iterator[str]:
         r".*/containers/0/image",
     )
     flat = {name: dict(flatten(tree.overlay(name))) for name in overlay.ENVIRONMENTS}
-    for one_, other in itertools.combinations(overlay.ENVIRONMENTS, 2):
-        for path in sorted(flat[one_].keys() | flat[other].keys()):
-            if flat[one_].get(path) != flat[other].get(path):
+    for first, second in itertools.combinations(overlay.ENVIRONMENTS, 2):
+        for path in sorted(flat[first].keys() | flat[second].keys()):
+            if flat[first].get(path) != flat[second].get(path):
                 if not any(re.fullmatch(pattern, path) for pattern in allowed):
-                    yield f"{one_} and {other} differ in {path}"
+                    yield f"{first} and {second} differ in {path}"
 
 
 def flatten(manifests: list[Manifest]) -> Iterator[tuple[str, Any]]:
-    """`Kind/name/path/to/value` and the value; a generated name counts without its hash."""
+    """`Kind/name/path/to/value` and the value. Generated names appear without their hash."""
 
     def walk(path: str, value: Any) -> Iterator[tuple[str, Any]]:
         items = value.items() if isinstance(value, dict) else enumerate(value)
@@ -333,20 +345,21 @@ def flatten(manifests: list[Manifest]) -> Iterator[tuple[str, Any]]:
 
 
 def without_hash(value: Any) -> Any:
+    """The name of the generated ConfigMap without its hash. Other values stay the same."""
     return re.sub(r"^game-api-[0-9a-z]{10}$", "game-api", value) if type(value) is str else value
 
 
 RULES: tuple[Rule, ...] = (
-    schemas_hold,
-    images_carry_the_overlays_tag,
-    settings_are_known_and_good,
-    facts_fill_every_gap,
-    probed_paths_exist,
-    ports_agree,
-    pods_end_in_time,
-    idle_connections_outlive_the_load_balancers,
-    connections_stay_below_the_databases_limit,
-    the_quota_holds_every_pod,
+    manifests_match_the_kubernetes_schemas,
+    images_have_the_tag_of_the_overlay,
+    settings_are_known_and_valid,
+    facts_replace_every_placeholder,
+    probes_call_the_health_endpoints,
+    ports_match,
+    pods_stop_within_the_grace_period,
+    pods_keep_idle_connections_longer_than_the_load_balancer,
+    connections_stay_below_the_database_limit,
+    the_quota_has_room_for_every_pod,
     pods_are_restricted,
     rollouts_keep_every_replica,
     overlays_differ_only_where_environments_do,

@@ -1,4 +1,4 @@
-"""The rules hold for the repository, and each of them notices when one does not."""
+"""The repository follows the rules in `rules` and `delivery_rules`."""
 
 import re
 import ssl
@@ -10,7 +10,7 @@ from tests.gitops import delivery_rules, rules
 from tests.gitops.rules import Rule
 from tests.gitops.tree import FACTS, ROOT, Tree
 
-YEAR = 365 * 86400
+ONE_YEAR = 365 * 86400
 RULES = (*rules.RULES, *delivery_rules.RULES)
 
 
@@ -20,21 +20,21 @@ def tree() -> Tree:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_a_rule_holds(tree: Tree, rule: Rule) -> None:
+def test_the_repository_follows_every_rule(tree: Tree, rule: Rule) -> None:
     assert list(rule(tree)) == []
 
 
-def test_the_facts_are_what_is_read_and_what_is_documented(tree: Tree) -> None:
+def test_the_facts_match_the_application_sets_and_the_documentation(tree: Tree) -> None:
     documented = (ROOT / "docs/deploy.md").read_text().partition("| annotation |")[2]
     rows = documented.partition("\n\n")[0].splitlines()[2:]
-    named = {fact for row in rows for fact in re.findall(r"`(\w+)`", row.split("|")[1])}
-    assert rules.facts_read(tree) == FACTS.keys() == named
+    facts = {fact for row in rows for fact in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert rules.facts_read(tree) == FACTS.keys() == facts
 
 
-def test_the_certificate_authorities_of_documentdb_are_amazons_and_last() -> None:
+def test_the_certificate_authorities_are_from_amazon_and_valid_for_another_year() -> None:
     bundle = ssl.create_default_context(cafile=str(ROOT / "certificates/global-bundle.pem"))
     authorities = bundle.get_ca_certs()
     assert len(authorities) > 70
     for authority in authorities:
         assert "Amazon RDS" in str(authority["subject"])
-        assert ssl.cert_time_to_seconds(str(authority["notAfter"])) > time.time() + YEAR
+        assert ssl.cert_time_to_seconds(str(authority["notAfter"])) > time.time() + ONE_YEAR

@@ -1,4 +1,4 @@
-"""Deliberate mistakes, each in a copy of the repository, each noticed by the rule for it."""
+"""Each rule reports the deliberate mistakes that these tests make in a copy of the repository."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -14,137 +14,137 @@ BASE = "apps/game-api/base"
 DEPLOYMENT = f"{BASE}/deployment.yaml"
 DEV = "apps/game-api/overlays/dev/kustomization.yaml"
 PROD = "apps/game-api/overlays/prod/kustomization.yaml"
-SET = "clusters/applications/game-api.yaml"
+APPLICATION_SET = "clusters/applications/game-api.yaml"
 PROJECT = "clusters/projects/game-session.yaml"
 RELEASE = ".github/workflows/release.yaml"
 
 
 class Mistake(NamedTuple):
-    """In `file`, `old` becomes `new`; `rule` says something that holds `says`."""
+    """If `old` becomes `new` in `file`, then `rule` reports a violation that contains `message`."""
 
     rule: Rule
     file: str
     old: str
     new: str
-    says: str
+    message: str
 
 
 MISTAKES = (
     Mistake(
-        rules.schemas_hold,
+        rules.manifests_match_the_kubernetes_schemas,
         DEPLOYMENT,
         "progressDeadlineSeconds",
         "progressDeadline",
         "'progressDeadline' was unexpected",
     ),
     Mistake(
-        rules.schemas_hold,
+        rules.manifests_match_the_kubernetes_schemas,
         DEPLOYMENT,
         "failureThreshold: 300",
         "failureThreshold: many",
         "is not of type",
     ),
     Mistake(
-        rules.images_carry_the_overlays_tag,
+        rules.images_have_the_tag_of_the_overlay,
         PROD,
         "- name: game-api\n    newTag",
         "- name: game_api\n    newTag",
         "prod: Deployment/game-api runs",
     ),
     Mistake(
-        rules.images_carry_the_overlays_tag,
+        rules.images_have_the_tag_of_the_overlay,
         f"{BASE}/create-indexes/job.yaml",
         "image: game-api #",
         "image: game-api:latest #",
-        "has an image game-api:latest",
+        "must be game-api without a tag, not game-api:latest",
     ),
     Mistake(
-        rules.settings_are_known_and_good,
+        rules.settings_are_known_and_valid,
         f"{BASE}/settings.env",
         "GAME_API_LOG_FORMAT",
         "GAME_API_LOGS_FORMAT",
-        "GAME_API_LOGS_FORMAT, which is no setting",
+        "GAME_API_LOGS_FORMAT, which is not a setting",
     ),
-    Mistake(rules.settings_are_known_and_good, DEV, "value: debug", "value: verbose", "log_level"),
+    Mistake(rules.settings_are_known_and_valid, DEV, "value: debug", "value: verbose", "log_level"),
     Mistake(
-        rules.settings_are_known_and_good,
+        rules.settings_are_known_and_valid,
         PROD,
         "value: prod",
         "value: staging",
-        "prod: Deployment/game-api is told that it is in staging",
+        "prod: Deployment/game-api has the environment staging",
     ),
     Mistake(
-        rules.facts_fill_every_gap,
-        SET,
+        rules.facts_replace_every_placeholder,
+        APPLICATION_SET,
         "path: /data/GAME_API_DOCUMENTDB_HOST",
         "path: /data/GAME_API_DB_HOST",
         "ConfigMap still has fact:documentdb_host",
     ),
     Mistake(
-        rules.facts_fill_every_gap,
+        rules.facts_replace_every_placeholder,
         f"{BASE}/ingress.yaml",
         "scheme: internet-facing",
         "scheme: fact:scheme",
         "Ingress still has fact:scheme",
     ),
     Mistake(
-        rules.probed_paths_exist,
+        rules.probes_call_the_health_endpoints,
         DEPLOYMENT,
         "path: /health/ready",
         "path: /healthz",
-        "startupProbe asks for /healthz",
+        "startupProbe calls /healthz",
     ),
     Mistake(
-        rules.probed_paths_exist,
+        rules.probes_call_the_health_endpoints,
         DEPLOYMENT,
         "livenessProbe:\n            httpGet:\n              path: /health\n",
         "livenessProbe:\n            httpGet:\n              path: /health/ready\n",
-        "livenessProbe asks for /health/ready",
+        "livenessProbe calls /health/ready",
     ),
     Mistake(
-        rules.ports_agree,
+        rules.ports_match,
         DEPLOYMENT,
         "containerPort: 8000",
         "containerPort: 8080",
         "the process listens on 8000",
     ),
     Mistake(
-        rules.ports_agree,
+        rules.ports_match,
         f"{BASE}/service.yaml",
         "app.kubernetes.io/component: api",
         "app.kubernetes.io/component: create-indexes",
         "the Service does not select the pods",
     ),
     Mistake(
-        rules.ports_agree,
+        rules.ports_match,
         f"{BASE}/network-policy.yaml",
         "port: 27017",
         "port: 27018",
-        "lets out to",
+        "allows egress to",
     ),
     Mistake(
-        rules.pods_end_in_time,
+        rules.pods_stop_within_the_grace_period,
         DEPLOYMENT,
         "terminationGracePeriodSeconds: 60",
         "terminationGracePeriodSeconds: 30",
-        "30 s, for 9 + 6.0 + 20",
+        "is 30 s, but a shutdown takes 9 + 6.0 + 20",
     ),
     Mistake(
-        rules.idle_connections_outlive_the_load_balancers,
+        rules.pods_keep_idle_connections_longer_than_the_load_balancer,
         f"{BASE}/ingress.yaml",
         "drop_invalid_header_fields.enabled=true",
         "drop_invalid_header_fields.enabled=true,idle_timeout.timeout_seconds=75",
-        "the load balancer's last 75 s",
+        "the load balancer's idle timeout is 75 s",
     ),
     Mistake(
-        rules.connections_stay_below_the_databases_limit,
+        rules.connections_stay_below_the_database_limit,
         PROD,
         "path: /spec/maxReplicas\n        value: 8",
         "path: /spec/maxReplicas\n        value: 9",
         "prod: 11 pods",
     ),
     Mistake(
-        rules.the_quota_holds_every_pod,
+        rules.the_quota_has_room_for_every_pod,
         "clusters/namespaces/gaming/kustomization.yaml",
         "value: 10Gi",
         "value: 4Gi",
@@ -172,14 +172,14 @@ MISTAKES = (
         DEPLOYMENT,
         "maxUnavailable: 0",
         "maxUnavailable: 1",
-        "takes pods away",
+        "removes pods",
     ),
     Mistake(
         rules.rollouts_keep_every_replica,
         DEPLOYMENT,
         "  revisionHistoryLimit: 5",
         "  replicas: 2\n  revisionHistoryLimit: 5",
-        "says replicas",
+        "sets replicas",
     ),
     Mistake(
         rules.overlays_differ_only_where_environments_do,
@@ -189,147 +189,151 @@ MISTAKES = (
         "averageUtilization",
     ),
     Mistake(
-        delivery.the_index_job_runs_before_anything_changes,
+        delivery.the_index_job_runs_before_the_sync,
         f"{BASE}/create-indexes/kustomization.yaml",
         "hook: PreSync",
         "hook: PostSync",
-        "the job runs at ('PostSync', 0)",
+        "the job's hook and wave are ('PostSync', 0)",
     ),
     Mistake(
-        delivery.the_index_job_runs_before_anything_changes,
+        delivery.the_index_job_runs_before_the_sync,
         f"{BASE}/create-indexes/job.yaml",
         "serviceAccountName: game-api-create-indexes",
         "serviceAccountName: game-api",
         "ServiceAccount game-api",
     ),
     Mistake(
-        delivery.every_pod_has_its_network_policy,
+        delivery.every_pod_has_one_network_policy,
         f"{BASE}/network-policy.yaml",
         "cidr: 169.254.170.23/32",
         "cidr: 0.0.0.0/0",
         "open to the internet",
     ),
     Mistake(
-        delivery.every_pod_has_its_network_policy,
+        delivery.every_pod_has_one_network_policy,
         f"{BASE}/create-indexes/network-policy.yaml",
         "component: create-indexes",
         "component: create-index",
         "Job/game-api-create-indexes has 0 policies",
     ),
     Mistake(
-        delivery.namespaces_are_guarded,
+        delivery.namespaces_are_protected,
         "clusters/namespaces/data/namespace.yaml",
         "Prune=confirm,Delete=confirm",
         "Delete=confirm",
         "data-namespace can be pruned",
     ),
     Mistake(
-        delivery.namespaces_are_guarded,
+        delivery.namespaces_are_protected,
         "clusters/namespaces/gaming/namespace.yaml",
         "enforce: restricted",
         "enforce: baseline",
         "gaming-namespace does not enforce",
     ),
     Mistake(
-        delivery.the_project_allows_what_is_needed_and_no_more,
+        delivery.the_project_allows_only_what_is_needed,
         PROJECT,
         "kind: Ingress",
         "kind: Secret",
         "Ingress is not allowed",
     ),
     Mistake(
-        delivery.the_project_allows_what_is_needed_and_no_more,
+        delivery.the_project_allows_only_what_is_needed,
         PROJECT,
         "kind: ReplicaSet",
         "kind: StatefulSet",
         "ReplicaSet is not allowed",
     ),
     Mistake(
-        delivery.the_project_allows_what_is_needed_and_no_more,
+        delivery.the_project_allows_only_what_is_needed,
         PROJECT,
         "- fact:repository_url",
         '- "*"',
-        "the project allows ['*']",
+        "the project allows the repositories ['*']",
     ),
     Mistake(
-        delivery.applications_heal_and_survive, SET, "selfHeal: true", "selfHeal: false", "syncs"
+        delivery.application_sets_sync_safely,
+        APPLICATION_SET,
+        "selfHeal: true",
+        "selfHeal: false",
+        "the sync policy is",
     ),
     Mistake(
-        delivery.applications_heal_and_survive,
-        SET,
+        delivery.application_sets_sync_safely,
+        APPLICATION_SET,
         'sync-wave: "1"',
         'sync-wave: "0"',
-        "may be there before its project is",
+        "may be created before its project",
     ),
     Mistake(
-        delivery.applications_heal_and_survive,
-        SET,
+        delivery.application_sets_sync_safely,
+        APPLICATION_SET,
         "[missingkey=error]",
         "[missingkey=zero]",
         "a missing fact is not an error",
     ),
     Mistake(
-        delivery.applications_heal_and_survive,
-        SET,
+        delivery.every_environment_has_its_application,
+        APPLICATION_SET,
         "values: [dev, staging, prod]",
         "values: [dev, prod]",
         "the environments are",
     ),
     Mistake(
-        delivery.workflows_have_few_rights,
+        delivery.workflows_have_few_permissions,
         RELEASE,
         "permissions:\n  contents: read",
         "permissions: write-all",
-        "release: may write-all",
+        "release: the default permissions are write-all",
     ),
     Mistake(
-        delivery.workflows_have_few_rights,
+        delivery.workflows_have_few_permissions,
         ".github/workflows/promote.yaml",
         "run: make promote",
         "run: kubectl apply -k . && make promote",
-        "has to do with kubectl",
+        "contains the word kubectl",
     ),
     Mistake(
-        delivery.releases_follow_the_images_inputs,
+        delivery.only_changes_to_the_image_start_a_release,
         RELEASE,
         "- src/game_api/**",
         "- src/**",
-        "src/** is in no image",
+        "src/** is not in the image",
     ),
     Mistake(
-        delivery.releases_follow_the_images_inputs,
+        delivery.only_changes_to_the_image_start_a_release,
         RELEASE,
         "      - certificates/**\n",
         "      - apps/**\n",
-        "the tag that a release commits to dev makes a release",
+        "the tag that a release commits to dev starts a release",
     ),
     Mistake(
-        delivery.the_image_holds_what_it_needs,
+        delivery.the_image_is_pinned_and_minimal,
         "Dockerfile",
         "RUN tools/bin/pip install",
         "RUN --mount=type=cache,target=/cache tools/bin/pip install",
-        "the classic builder can't",
+        "does not work with the classic builder",
     ),
     Mistake(
-        delivery.the_image_holds_what_it_needs,
+        delivery.the_image_is_pinned_and_minimal,
         "Dockerfile",
         "--require-hashes -r requirements/base.txt",
         "-r requirements/base.txt",
         "installed without hashes",
     ),
     Mistake(
-        delivery.workflows_call_what_make_has,
+        delivery.workflows_call_existing_make_targets,
         ".github/workflows/ci.yaml",
         "make checkov",
         "make chekov",
         "make chekov does not exist",
     ),
     Mistake(
-        delivery.promotions_follow_the_order,
+        delivery.promotions_follow_the_order_of_environments,
         ".github/workflows/promote.yaml",
         "options: [staging, prod]",
         "options: [staging, production]",
-        "promotions can be",
+        "the promote workflow offers",
     ),
 )
 
@@ -337,19 +341,19 @@ MISTAKES = (
 @pytest.mark.parametrize(
     "mistake", MISTAKES, ids=lambda mistake: f"{mistake.rule.__name__}-{mistake.new.strip()[:30]}"
 )
-def test_a_mistake_is_noticed(tmp_path: Path, mistake: Mistake) -> None:
+def test_a_rule_reports_a_mistake(tmp_path: Path, mistake: Mistake) -> None:
     tree = Tree().copy(tmp_path)
     file = tmp_path / mistake.file
     text = file.read_text()
-    assert mistake.old in text, "the mistake can't be made any more"
+    assert mistake.old in text, f"{mistake.file} no longer contains the text to replace"
     file.write_text(text.replace(mistake.old, mistake.new, 1))
-    said = list(mistake.rule(tree))
-    assert any(mistake.says in sentence for sentence in said), said
+    violations = list(mistake.rule(tree))
+    assert any(mistake.message in violation for violation in violations), violations
 
 
-def test_an_unknown_fact_stops_the_application(tmp_path: Path) -> None:
+def test_an_unknown_fact_is_an_error(tmp_path: Path) -> None:
     tree = Tree().copy(tmp_path)
-    file = tmp_path / SET
+    file = tmp_path / APPLICATION_SET
     file.write_text(file.read_text().replace("annotations.hostname", "annotations.host"))
     with pytest.raises(KeyError, match="host"):
         tree.template("game-api", "dev")

@@ -1,4 +1,4 @@
-"""The workflows: checked by actionlint, and every script in them run."""
+"""actionlint checks the workflows, and every script in them is run."""
 
 import json
 import os
@@ -16,25 +16,25 @@ from tests.gitops.delivery_rules import steps
 from tests.gitops.tree import ROOT, Tree, requires
 
 WORKFLOWS = Tree().workflows()
-GOMOD = ROOT / "tests/gitops"
+GO_MODULE = ROOT / "tests/gitops"
 BIN = Path(sys.executable).parent
 
 
 def actionlint(*files: Path) -> subprocess.CompletedProcess[str]:
     go = requires("go", "https://go.dev/doc/install")
     requires("shellcheck", "apt-get install shellcheck")
-    subprocess.run([go, "-C", GOMOD, "mod", "download"], check=True, capture_output=True)
-    command = [go, "-C", str(GOMOD), "tool", "actionlint", "-no-color", *map(str, files)]
+    subprocess.run([go, "-C", GO_MODULE, "mod", "download"], check=True, capture_output=True)
+    command = [go, "-C", str(GO_MODULE), "tool", "actionlint", "-no-color", *map(str, files)]
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def test_actionlint_finds_nothing() -> None:
-    done = actionlint(*(ROOT / ".github/workflows").glob("*.yaml"))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+def test_actionlint_reports_nothing() -> None:
+    result = actionlint(*(ROOT / ".github/workflows").glob("*.yaml"))
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "says"),
+    ("old", "new", "message"),
     [
         ("steps.image.outputs.digest", "steps.images.outputs.digest", 'property "images" is not'),
         ('"$IMAGE@$DIGEST"', "$IMAGE@$DIGEST", "shellcheck reported"),
@@ -42,13 +42,13 @@ def test_actionlint_finds_nothing() -> None:
         ("timeout-minutes: 5", "timeout-mins: 5", 'unexpected key "timeout-mins"'),
     ],
 )
-def test_actionlint_finds_a_mistake(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_actionlint_reports_a_mistake(tmp_path: Path, old: str, new: str, message: str) -> None:
     text = (ROOT / ".github/workflows/release.yaml").read_text()
     assert old in text
     file = tmp_path / "release.yaml"
     file.write_text(text.replace(old, new))
-    done = actionlint(file)
-    assert done.returncode == 1 and says in done.stdout, done.stdout
+    result = actionlint(file)
+    assert result.returncode == 1 and message in result.stdout, result.stdout
 
 
 MAKE = f"""\
@@ -60,10 +60,10 @@ esac"""
 
 
 class Runner:
-    """Runs a step's script in a clone, as GitHub does.
+    """Runs the script of a workflow step in a clone, as GitHub does.
 
-    What lives elsewhere (`aws`, `cosign`, `docker`, `gh`) stands at the edge and only notes how it
-    was called; `make` of what this suite is itself is only looked up. All else is real.
+    `aws`, `cosign`, `docker` and `gh` are fakes that only record how they were called. `make` runs
+    bump and promote, and only prints the commands of other targets. All other programs are real.
     """
 
     def __init__(self, folder: Path, clone: Path) -> None:
@@ -75,18 +75,19 @@ class Runner:
         self.calls.touch()
         self.outputs.touch()
         for name in ("aws", "cosign", "docker", "gh"):
-            self.stand_in(name, "")
-        self.write("make", MAKE)
+            self.fake(name, "")
+        self.write_tool("make", MAKE)
 
-    def stand_in(self, name: str, prints: str) -> None:
-        self.write(name, f'echo "{name} $*" >>"{self.calls}"; printf "%s" "{prints}"')
+    def fake(self, name: str, output: str) -> None:
+        """Replace a program with one that records its calls and prints the output."""
+        self.write_tool(name, f'echo "{name} $*" >>"{self.calls}"; printf "%s" "{output}"')
 
-    def write(self, name: str, script: str) -> None:
+    def write_tool(self, name: str, script: str) -> None:
         (self.tools / name).write_text(f"#!/bin/sh\n{script}\n")
         (self.tools / name).chmod(0o755)
 
     def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
+        result = subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
             cwd=self.clone,
             env={
@@ -99,8 +100,8 @@ class Runner:
             capture_output=True,
             text=True,
         )
-        assert done.returncode == 0, done.stderr
-        return done
+        assert result.returncode == 0, result.stderr
+        return result
 
 
 @pytest.fixture
@@ -112,14 +113,14 @@ def runner(tmp_path: Path, remote: Remote) -> Runner:
 
 
 def script(workflow: str, containing: str) -> str:
-    """The one script of a workflow that holds this text."""
-    (found,) = [
+    """The only script of a workflow that contains this text."""
+    (text,) = [
         step["run"] for step in steps(WORKFLOWS[workflow]) if containing in step.get("run", "")
     ]
-    return str(found)
+    return str(text)
 
 
-TESTED = (
+TESTED_SCRIPTS = (
     "make lint",
     "make test",
     "make manifests",
@@ -135,18 +136,17 @@ TESTED = (
 )
 
 
-def test_every_script_is_run_by_a_test() -> None:
-    """So that a new one does not go without."""
+def test_every_script_has_a_test() -> None:
     scripts = [step["run"] for body in WORKFLOWS.values() for step in steps(body) if "run" in step]
-    assert [text for text in scripts if not any(part in text for part in TESTED)] == []
+    assert [text for text in scripts if not any(part in text for part in TESTED_SCRIPTS)] == []
 
 
 @pytest.mark.parametrize("target", ["lint", "test", "manifests", "checkov", "infra-test", "image"])
-def test_ci_calls_make(runner: Runner, target: str) -> None:
+def test_ci_calls_a_make_target(runner: Runner, target: str) -> None:
     assert runner.run(script("ci", f"make {target}")).stdout
 
 
-def test_ci_starts_the_image_without_any_right(runner: Runner) -> None:
+def test_ci_starts_the_image_without_privileges(runner: Runner) -> None:
     runner.run(script("ci", "docker run"))
     sha = git(runner.clone, "rev-parse", "HEAD")
     assert runner.calls.read_text() == (
@@ -156,29 +156,29 @@ def test_ci_starts_the_image_without_any_right(runner: Runner) -> None:
 
 
 @pytest.mark.parametrize("digest", ["", "sha256:0123"])
-def test_a_release_finds_out_whether_the_image_is_there(runner: Runner, digest: str) -> None:
-    runner.stand_in("aws", digest)
+def test_a_release_looks_up_whether_the_image_exists(runner: Runner, digest: str) -> None:
+    runner.fake("aws", digest)
     runner.run(script("release", "batch-get-image"), GITHUB_SHA="f" * 40, REPOSITORY="game-api")
     assert f"--repository-name game-api --image-ids imageTag={'f' * 40}" in runner.calls.read_text()
     version = re.findall(r'^version = "(.+)"', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
     assert runner.outputs.read_text() == f"version={version[0]}\ndigest={digest}\n"
 
 
-def test_a_release_signs_the_digest(runner: Runner) -> None:
+def test_a_release_signs_the_image_by_its_digest(runner: Runner) -> None:
     runner.run(script("release", "cosign"), IMAGE="registry.example/game-api", DIGEST="sha256:0123")
     assert runner.calls.read_text() == "cosign sign --yes registry.example/game-api@sha256:0123\n"
 
 
-def test_a_release_commits_its_tag(runner: Runner, remote: Remote) -> None:
+def test_a_release_commits_its_tag_to_dev(runner: Runner, remote: Remote) -> None:
     tag = remote.commit("feat: more", "src/app.py", "2")
-    done = runner.run(script("release", "make bump"), GITHUB_SHA=tag)
-    assert f"dev: {remote.first} -> {tag}" in done.stdout
+    result = runner.run(script("release", "make bump"), GITHUB_SHA=tag)
+    assert f"dev: {remote.first_build} -> {tag}" in result.stdout
     assert remote.tag("dev") == tag
 
 
-@pytest.mark.parametrize(("opened", "verb"), [("0", "create"), ("1", "edit")])
-def test_a_promotion_becomes_one_pull_request(
-    runner: Runner, remote: Remote, registry: Registry, opened: str, verb: str
+@pytest.mark.parametrize(("open_requests", "verb"), [("0", "create"), ("1", "edit")])
+def test_a_promotion_has_one_pull_request(
+    runner: Runner, remote: Remote, registry: Registry, open_requests: str, verb: str
 ) -> None:
     tag = remote.commit("feat: more", "src/app.py", "2")
     registry.create()
@@ -187,20 +187,21 @@ def test_a_promotion_becomes_one_pull_request(
     inputs = {"FROM": "dev", "TO": "staging"}
     runner.run(script("promote", "make promote"), **inputs, **registry.environment)
     assert runner.outputs.read_text() == "branch=promote/staging\n"
-    runner.stand_in("gh", opened)
+    runner.fake("gh", open_requests)
     runner.run(script("promote", "gh pr create"), BRANCH="promote/staging")
     listed, changed = re.split(r"^(?=gh pr (?:create|edit))", runner.calls.read_text(), flags=re.M)
     assert listed == "gh pr list --head promote/staging --state open --json number --jq length\n"
     assert changed.startswith(f"gh pr {verb} ")
-    assert f"--title deploy(staging): game-api {tag[:12]} --body staging: {remote.first}" in changed
+    title, body = f"deploy(staging): game-api {tag[:12]}", f"staging: {remote.first_build}"
+    assert f"--title {title} --body {body}" in changed
     assert "feat: more" in changed
 
 
-def test_a_role_and_a_token_are_for_the_environment_release_alone() -> None:
-    """Which GitHub gives to `main` alone."""
+def test_only_jobs_in_the_release_environment_get_credentials() -> None:
+    """GitHub lets only `main` deploy to that environment."""
     for name, workflow in WORKFLOWS.items():
         for job, body in workflow["jobs"].items():
-            asks = body.get("permissions", {}).get("id-token") == "write"
-            assert asks == ("configure-aws-credentials" in json.dumps(body)), f"{name}: {job}"
-            if asks or "secrets." in json.dumps(body):
+            uses_aws = body.get("permissions", {}).get("id-token") == "write"
+            assert uses_aws == ("configure-aws-credentials" in json.dumps(body)), f"{name}: {job}"
+            if uses_aws or "secrets." in json.dumps(body):
                 assert body.get("environment") == "release", f"{name}: {job}"

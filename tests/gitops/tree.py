@@ -1,4 +1,4 @@
-"""The repository as Argo CD reads it: rendered by kubectl, with the facts of a cluster."""
+"""The manifests as Argo CD applies them: rendered by kubectl, with a cluster's facts."""
 
 import json
 import os
@@ -17,7 +17,7 @@ import yaml
 from gitops import overlay
 
 ROOT = Path(__file__).resolve().parents[2]
-PARTS = (
+CHECKED_PATHS = (
     "apps",
     "clusters",
     "kustomization.yaml",
@@ -26,7 +26,7 @@ PARTS = (
     ".dockerignore",
     "terraform",
 )
-"""What of the repository the rules look at."""
+"""The files and folders that the rules and checkov read."""
 
 FACTS = {
     "aws_region": "eu-central-1",
@@ -40,23 +40,23 @@ FACTS = {
     "vpc_cidr": "10.20.0.0/16",
     "vpc_id": "vpc-0a1b2c3d",
 }
-"""A cluster's facts, as Terraform writes them to the annotations of the cluster's Secret."""
+"""Example facts. Terraform writes them to the annotations of the cluster's Secret in Argo CD."""
 
 Manifest = dict[str, Any]
 
-_ACTION = re.compile(r"\{\{\s*(\.[\w.]+)\s*(\|\s*quote\s*)?\}\}")
+_TEMPLATE_ACTION = re.compile(r"\{\{\s*(\.[\w.]+)\s*(\|\s*quote\s*)?\}\}")
 
 
 def requires(program: str, hint: str) -> str:
-    """The program's path; where it is missing the test is skipped, and fails in CI."""
-    found = shutil.which(program)
-    if found is None:
+    """The program's path. If it is missing, the test is skipped; in CI it fails."""
+    path = shutil.which(program)
+    if path is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(f"{program} is missing: {hint}")
-    return found
+    return path
 
 
 class Tree:
-    """The repository at `root`. What is rendered is rendered once."""
+    """The repository at `root`. Rendered manifests are cached."""
 
     def __init__(self, root: Path = ROOT) -> None:
         self.root = root
@@ -64,26 +64,26 @@ class Tree:
         self.application = cache(self._application)
 
     def _render(self, folder: str) -> list[Manifest]:
-        """What a kustomization makes; `folder` is seen from the root."""
+        """The manifests of a kustomization. `folder` is relative to the root."""
         return self._kustomize(self.root / folder)
 
     def _kustomize(self, folder: Path) -> list[Manifest]:
         kubectl = requires("kubectl", "https://kubernetes.io/docs/tasks/tools/")
-        done = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
-        return [manifest for manifest in yaml.safe_load_all(done.stdout) if manifest]
+        result = subprocess.run([kubectl, "kustomize", folder], capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+        return [manifest for manifest in yaml.safe_load_all(result.stdout) if manifest]
 
     def overlay(self, environment: str) -> list[Manifest]:
         return self.render(f"apps/game-api/overlays/{environment}")
 
     def _application(self, environment: str) -> list[Manifest]:
-        """What Argo CD applies in a cluster: the overlay with that cluster's facts."""
+        """The manifests that Argo CD applies: the overlay with the cluster's facts."""
         source = self.template("game-api", environment)["spec"]["source"]
         options = source["kustomize"]
         images = []
         for image in options["images"]:
             name, new = image.split("=")
-            assert new.endswith(":*"), "the tag is the overlay's"
+            assert new.endswith(":*"), "the ApplicationSet must keep the overlay's tag"
             images.append({"name": name, "newName": new.removesuffix(":*")})
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.relpath(self.root.resolve() / source["path"], Path(folder).resolve())
@@ -92,7 +92,7 @@ class Tree:
             return self._kustomize(Path(folder))
 
     def template(self, application_set: str, environment: str) -> Manifest:
-        """The Application that the ApplicationSet makes; an unknown fact is a KeyError."""
+        """The Application that the ApplicationSet generates. An unknown fact raises KeyError."""
         cluster = {
             "server": "https://kubernetes.default.svc",
             "metadata": {"annotations": FACTS, "labels": {"environment": environment}},
@@ -109,15 +109,15 @@ class Tree:
                 return {key: resolve(item) for key, item in value.items()}
             if isinstance(value, list):
                 return [resolve(item) for item in value]
-            return _ACTION.sub(replace, value) if isinstance(value, str) else value
+            return _TEMPLATE_ACTION.sub(replace, value) if isinstance(value, str) else value
 
-        found = one(self.render("."), "ApplicationSet", application_set)
-        resolved: Manifest = resolve(found["spec"]["template"])
-        assert "{{" not in str(resolved), "an action that only Argo CD knows"
-        return resolved
+        manifest = find_one(self.render("."), "ApplicationSet", application_set)
+        application: Manifest = resolve(manifest["spec"]["template"])
+        assert "{{" not in str(application), "these tests do not support that template action"
+        return application
 
-    def everything(self) -> Iterator[tuple[str, list[Manifest]]]:
-        """A name and the manifests, for each thing that is synced."""
+    def all_manifests(self) -> Iterator[tuple[str, list[Manifest]]]:
+        """The root kustomization and each environment's Application: a name and the manifests."""
         yield "root", self.render(".")
         for environment in overlay.ENVIRONMENTS:
             yield environment, self.application(environment)
@@ -126,20 +126,20 @@ class Tree:
         return (self.root / path).read_text()
 
     def workflows(self) -> dict[str, Manifest]:
-        """Each workflow by its name."""
-        found: dict[str, Manifest] = {}
+        """The GitHub workflows, by file name without `.yaml`."""
+        workflows: dict[str, Manifest] = {}
         for file in sorted((self.root / ".github/workflows").glob("*.yaml")):
             workflow = yaml.safe_load(file.read_text())
-            workflow["on"] = workflow.pop(True)  # what YAML 1.1 takes `on` for
-            found[file.stem] = workflow
-        return found
+            workflow["on"] = workflow.pop(True)  # YAML 1.1 reads the key `on` as true.
+            workflows[file.stem] = workflow
+        return workflows
 
     def copy(self, folder: Path) -> "Tree":
-        """A tree of its own to make mistakes in."""
-        for part in PARTS:
-            source = self.root / part
+        """Copy the tree to a folder, so that a test can change it."""
+        for path in CHECKED_PATHS:
+            source = self.root / path
             copy = shutil.copytree if source.is_dir() else shutil.copy
-            copy(source, folder / part)
+            copy(source, folder / path)
         return Tree(folder)
 
 
@@ -147,19 +147,19 @@ def of_kind(manifests: list[Manifest], kind: str) -> list[Manifest]:
     return [manifest for manifest in manifests if manifest["kind"] == kind]
 
 
-def one(manifests: list[Manifest], kind: str, name: str | None = None) -> Manifest:
-    """The only manifest of a kind, or of a kind and a name."""
+def find_one(manifests: list[Manifest], kind: str, name: str | None = None) -> Manifest:
+    """The only manifest with this kind, and with this name if one is given."""
     found = [
         manifest
         for manifest in of_kind(manifests, kind)
         if name is None or manifest["metadata"]["name"] == name
     ]
-    assert len(found) == 1, f"{len(found)} of {kind} {name or ''}"
+    assert len(found) == 1, f"found {len(found)} manifests of {kind} {name or ''}"
     return found[0]
 
 
 def pod_templates(manifests: list[Manifest]) -> Iterator[tuple[str, Manifest]]:
-    """`Kind/name` and the pod's template, of everything that makes pods."""
+    """`Kind/name` and the pod template of every Deployment and Job."""
     for manifest in manifests:
         if manifest["kind"] in ("Deployment", "Job"):
             name = f"{manifest['kind']}/{manifest['metadata']['name']}"
@@ -172,6 +172,6 @@ def containers(template: Manifest) -> list[Manifest]:
 
 
 def matches(selector: Manifest, labels: Manifest) -> bool:
-    """Whether a `matchLabels` (or a plain map of labels) selects these labels."""
-    wanted: Manifest = selector.get("matchLabels", selector)
-    return bool(wanted) and wanted.items() <= labels.items()
+    """Whether a selector (with `matchLabels`, or a plain map of labels) selects these labels."""
+    required: Manifest = selector.get("matchLabels", selector)
+    return bool(required) and required.items() <= labels.items()
