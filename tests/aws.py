@@ -1,4 +1,4 @@
-"""AWS as tests have it: a real moto server, and servers that fail as a network or AWS does."""
+"""Simulated AWS for tests: moto servers, and endpoints that hang or return errors as AWS does."""
 
 import contextlib
 import json
@@ -21,7 +21,7 @@ GROUP, STREAM = "game-session-logs", "api-logs"
 
 
 def environment(endpoint: str) -> dict[str, str]:
-    """What a process needs to send its logs to an endpoint."""
+    """The environment variables that make the service send its logs to an endpoint."""
     return {
         "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": endpoint,
         "AWS_ACCESS_KEY_ID": "test",
@@ -33,7 +33,7 @@ def environment(endpoint: str) -> dict[str, str]:
 
 
 class Moto:
-    """A moto server on a port that it keeps from run to run; it forgets when it stops."""
+    """A moto server. A restart keeps its port, but loses its data."""
 
     def __init__(self) -> None:
         with socket.socket() as probe:
@@ -52,7 +52,7 @@ class Moto:
         )
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start the server, and wait until it accepts connections."""
         command = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
         self.process = subprocess.Popen(
             [command, "-H", "127.0.0.1", "-p", str(self.port)],
@@ -77,7 +77,7 @@ class Moto:
 
 
 class CloudWatch(Moto):
-    """CloudWatch Logs, with the log group that Terraform makes."""
+    """CloudWatch Logs with the log group that Terraform creates."""
 
     @property
     def client(self) -> Any:
@@ -88,7 +88,7 @@ class CloudWatch(Moto):
         self.client.create_log_group(logGroupName=GROUP)
 
     def messages(self) -> list[str]:
-        """Every message in the stream, in order."""
+        """Return all messages of the log stream, in order."""
         with contextlib.suppress(self.client.exceptions.ResourceNotFoundException):
             found: list[str] = []
             token: dict[str, str] = {}
@@ -104,7 +104,7 @@ class CloudWatch(Moto):
 
 
 class SecretsManager(Moto):
-    """Secrets Manager, with what it needs of a process's environment."""
+    """Secrets Manager, and the environment variables that make the service use it."""
 
     @property
     def environment(self) -> dict[str, str]:
@@ -115,7 +115,7 @@ class SecretsManager(Moto):
         }
 
     def create(self, value: str) -> str:
-        """A new secret's ARN."""
+        """Create a secret and return its ARN."""
         client = self.client_of("secretsmanager")
         arn = client.create_secret(Name=f"rds!cluster-{uuid4()}", SecretString=value)["ARN"]
         return str(arn)
@@ -126,14 +126,14 @@ class SecretsManager(Moto):
 
 @contextlib.contextmanager
 def hung() -> Iterator[str]:
-    """An endpoint that takes connections and never answers."""
+    """Yield the URL of an endpoint that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0), backlog=512) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 @contextlib.contextmanager
 def refusing(code: str, status: int) -> Iterator[str]:
-    """An endpoint that refuses every call with this error, as AWS words it."""
+    """Yield the URL of an endpoint that answers every request with this error, as AWS does."""
 
     class Refusal(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
@@ -160,11 +160,11 @@ def refusing(code: str, status: int) -> Iterator[str]:
 
 
 def check_document(document: dict[str, Any]) -> None:
-    """The published rules of the Embedded Metric Format."""
-    about = document["_aws"]
-    assert isinstance(about["Timestamp"], int) and about["Timestamp"] > 1_600_000_000_000
-    assert about["CloudWatchMetrics"]
-    for directive in about["CloudWatchMetrics"]:
+    """Assert that a document conforms to the Embedded Metric Format."""
+    metadata = document["_aws"]
+    assert isinstance(metadata["Timestamp"], int) and metadata["Timestamp"] > 1_600_000_000_000
+    assert metadata["CloudWatchMetrics"]
+    for directive in metadata["CloudWatchMetrics"]:
         assert directive["Namespace"] == "GameSession"
         assert all(len(dimensions) <= 30 for dimensions in directive["Dimensions"])
         for dimensions in directive["Dimensions"]:
@@ -179,7 +179,7 @@ def check_document(document: dict[str, Any]) -> None:
 
 
 def total(documents: list[dict[str, Any]], name: str, **dimensions: str) -> float:
-    """The sum of a metric over documents, as CloudWatch's Sum would be."""
+    """Return the sum of a metric in all documents, as CloudWatch's Sum statistic does."""
     return sum(
         sum(value) if isinstance(value := document[name], list) else value
         for document in documents
@@ -188,7 +188,7 @@ def total(documents: list[dict[str, Any]], name: str, **dimensions: str) -> floa
 
 
 def samples(documents: list[dict[str, Any]], name: str) -> int:
-    """How many values of a metric there are, as CloudWatch's SampleCount would be."""
+    """Return the number of values of a metric, as CloudWatch's SampleCount statistic does."""
     return sum(
         len(value) if isinstance(value := document[name], list) else 1
         for document in documents

@@ -1,4 +1,4 @@
-"""Players and sessions for tests."""
+"""Builders of players and sessions for tests."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +11,8 @@ LATER = NOW + timedelta(minutes=5)
 
 
 def a_player(player_id: str, **fields: Any) -> Player:
-    document: dict[str, Any] = {
+    """A player whose username is its id. `fields` replace the defaults."""
+    values: dict[str, Any] = {
         "id": player_id,
         "username": player_id,
         "username_key": player_id.lower(),
@@ -21,27 +22,25 @@ def a_player(player_id: str, **fields: Any) -> Player:
         "created_at": NOW,
         "updated_at": NOW,
     } | fields
-    return Player(**document)
+    return Player(**values)
 
 
-def a_session(*seated: str, **fields: Any) -> Session:
-    document: dict[str, Any] = (
-        {
-            "id": "s",
-            "name": "Friday duel",
-            "game_mode": "duel",
-            "max_players": 4,
-            "free_slots": fields.get("max_players", 4),
-            "attributes": {},
-            "created_at": NOW,
-            "updated_at": NOW,
-        }
-        | fields
-        | {"status": "waiting"}
-    )
-    session = Session(**document)
-    if seated:
-        session.join(seated, None, NOW)
+def a_session(*player_ids: str, **fields: Any) -> Session:
+    """A session at version 1 in which these players have joined. `fields` replace the defaults."""
+    values: dict[str, Any] = {
+        "id": "s",
+        "name": "Friday duel",
+        "game_mode": "duel",
+        "max_players": 4,
+        "free_slots": fields.get("max_players", 4),
+        "attributes": {},
+        "created_at": NOW,
+        "updated_at": NOW,
+    } | fields
+    # Players join while the session is waiting, so the requested status is set afterwards.
+    session = Session(**{**values, "status": "waiting"})
+    if player_ids:
+        session.join(player_ids, None, NOW)
     session.status = fields.get("status", "waiting")
     session.version = 1
     return session

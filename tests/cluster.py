@@ -25,7 +25,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from game_api.clock import utc_now
-from game_api.embedded import free_port
+from game_api.database.embedded import free_port
 
 ADMIN, ADMIN_PASSWORD = "admin", "of-the-tests"
 HOST = "127.0.0.1"

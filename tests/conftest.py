@@ -1,11 +1,10 @@
-"""Fixtures: a real embedded database, the app in this process, the service as a process."""
+"""Fixtures: a real embedded database, the app in this process, and the service as a process."""
 
 import asyncio
 import json
 import logging
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -13,24 +12,35 @@ from uuid import uuid4
 import httpx2
 import pytest
 import pytest_asyncio
-from starlette.types import ASGIApp, Receive, Scope, Send
+from hypothesis import HealthCheck, settings
 
-from game_api.app import Process, create_app
-from game_api.database import Database, connect, create_indexes
-from game_api.embedded import EmbeddedDatabase
-from game_api.logs import LineFormatter, Redactor, stamped
-from game_api.metrics import Metrics
+from game_api.app import MODELS, create_app
+from game_api.database.client import Database, connect
+from game_api.database.connection import Connection, FixedConnection
+from game_api.database.embedded import EmbeddedDatabase
+from game_api.database.indexes import create_indexes
+from game_api.observability.logs import LineFormatter, record_with_request_id
+from game_api.observability.metrics import Metrics
+from game_api.observability.redaction import Redactor
 from game_api.players.store import PlayerStore
-from game_api.sessions.claims import Claims
+from game_api.runtime import Runtime
+from game_api.seats.claims import Claims
 from game_api.sessions.store import SessionStore
 from game_api.settings import Settings
+from tests.apps import running
 from tests.documentdb import DocumentDbGuard
 from tests.service import Service
+
+# No test may fail because the machine is slow.
+settings.register_profile(
+    "any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any-machine")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[EmbeddedDatabase]:
-    """One database process for all tests."""
+    """One database process for the whole test run."""
     directory = tmp_path_factory.mktemp("database")
     database = EmbeddedDatabase(directory)
     await database.start()
@@ -41,85 +51,76 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Embe
 
 @pytest.fixture
 def uri(server: EmbeddedDatabase) -> str:
-    """A database of the test's own."""
+    """The URI of a new database for this test."""
     return f"mongodb://127.0.0.1:{server.port}/test_{uuid4().hex}?directConnection=true"
 
 
 @pytest.fixture
 def guard() -> Iterator[DocumentDbGuard]:
-    """Fails the test when a command went out that DocumentDB 5.0 refuses."""
+    """Fails the test if it sent a command that DocumentDB 5.0 does not support."""
     guard = DocumentDbGuard()
     yield guard
-    assert not guard.refused, f"DocumentDB 5.0 refuses: {guard.refused}"
+    assert not guard.refused, f"DocumentDB 5.0 does not support: {guard.refused}"
 
 
 @pytest.fixture
 async def database(uri: str, guard: DocumentDbGuard) -> AsyncIterator[Database]:
-    """The test's database, with its indexes, watched by the guard."""
+    """The database of the test with its indexes, watched by the guard."""
     async with connect(uri, event_listeners=[guard]) as client:
         database = client.get_default_database()
-        await create_indexes(database)
+        await create_indexes(database, MODELS)
         guard.forget()
         yield database
 
 
 @pytest.fixture
-def claims(database: Database) -> Claims:
-    return Claims(database)
+def connection(database: Database) -> Connection:
+    return FixedConnection(database)
 
 
 @pytest.fixture
-def players(database: Database, claims: Claims) -> PlayerStore:
-    return PlayerStore(database, claims)
+def claims(connection: Connection) -> Claims:
+    return Claims(connection)
 
 
 @pytest.fixture
-def sessions(database: Database, claims: Claims, metrics: Metrics) -> SessionStore:
-    return SessionStore(database, claims, metrics)
-
-
-def with_state(app: ASGIApp, state: dict[str, object]) -> ASGIApp:
-    """What a server does with the state that the lifespan yields."""
-
-    async def stateful(scope: Scope, receive: Receive, send: Send) -> None:
-        await app({**scope, "state": dict(state)}, receive, send)
-
-    return stateful
+def players(connection: Connection, claims: Claims) -> PlayerStore:
+    return PlayerStore(connection, claims)
 
 
 @pytest.fixture
-def process() -> Process:
-    return Process()
+def sessions(connection: Connection, claims: Claims, metrics: Metrics) -> SessionStore:
+    return SessionStore(connection, claims, metrics)
 
 
 @pytest.fixture
-def metrics(process: Process) -> Metrics:
-    return process.metrics
+def runtime() -> Runtime:
+    return Runtime(Settings())
+
+
+@pytest.fixture
+def metrics(runtime: Runtime) -> Metrics:
+    return runtime.metrics
 
 
 @pytest.fixture
 async def api(
-    uri: str, database: Database, guard: DocumentDbGuard, process: Process
+    uri: str, database: Database, guard: DocumentDbGuard, runtime: Runtime
 ) -> AsyncIterator[httpx2.AsyncClient]:
-    """The app, called in this process."""
-    app = create_app(Settings(), uri, process, [guard])
-    async with AsyncExitStack() as stack:
-        state = await stack.enter_async_context(app.router.lifespan_context(app))
-        transport = httpx2.ASGITransport(with_state(app, dict(state or {})))
-        yield await stack.enter_async_context(
-            httpx2.AsyncClient(transport=transport, base_url="http://game-api")
-        )
+    """A client of the app in this process."""
+    async with running(create_app(runtime, uri, [guard])) as app:
+        yield app.client
 
 
 class Lines(logging.Handler):
-    """Keeps the lines that records become."""
+    """Collects the formatted lines of log records."""
 
     def __init__(self) -> None:
         super().__init__()
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith(("asyncio", "httpx2", "httpcore2")):  # the tests' own
+        if not record.name.startswith(("asyncio", "httpx2", "httpcore2")):  # Loggers of the tests.
             self.lines.append(self.format(record))
 
     @property
@@ -132,13 +133,13 @@ class Lines(logging.Handler):
 
 @pytest.fixture
 def log_lines() -> Iterator[Lines]:
-    """The JSON lines that are logged in this process, from debug on."""
+    """The JSON lines that are logged in this process, at debug level and above."""
     handler = Lines()
     handler.setFormatter(LineFormatter(Redactor(Settings()), "pod-1"))
     root = logging.getLogger()
     level = root.level
     factory = logging.getLogRecordFactory()
-    logging.setLogRecordFactory(stamped)
+    logging.setLogRecordFactory(record_with_request_id)
     root.addHandler(handler)
     root.setLevel(logging.DEBUG)
     yield handler
@@ -149,7 +150,7 @@ def log_lines() -> Iterator[Lines]:
 
 @pytest.fixture
 def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
-    """Starts the service as a process; `start_service(GAME_API_X=...)`, ended with the test."""
+    """Starts the service as a process (`start_service(GAME_API_X=...)`) and kills it afterwards."""
     started: list[Service] = []
 
     def start(**environment: str) -> Service:
@@ -166,11 +167,11 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture
 def service_database(uri: str) -> str:
-    """The test's database with its indexes, for services that are processes."""
+    """The URI of the database of the test with its indexes, for a service process."""
 
     async def prepare() -> None:
         async with connect(uri) as client:
-            await create_indexes(client.get_default_database())
+            await create_indexes(client.get_default_database(), MODELS)
 
     asyncio.run(prepare())
     return uri

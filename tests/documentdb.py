@@ -1,4 +1,4 @@
-"""What Amazon DocumentDB 5.0 refuses, found in the commands that the driver sends."""
+"""Detects commands of the driver that Amazon DocumentDB 5.0 does not support."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,13 @@ from pymongo.monitoring import (
 )
 
 STAGES = {"$set", "$unset", "$merge", "$facet", "$unionWith", "$sortByCount", "$replaceWith"}
+"""Aggregation stages that DocumentDB does not support."""
 COMMANDS = {"mapReduce", "validateDBMetadata", "bulkWrite", "dataSize"}
+"""Commands that DocumentDB does not support."""
 
 
 def refusals(name: str, command: Mapping[str, Any]) -> Iterator[str]:
-    """Why DocumentDB 5.0 would refuse this command."""
+    """Yield each reason why DocumentDB 5.0 refuses this command."""
     if name in COMMANDS:
         yield f"{name}: not supported"
     if "collation" in command:
@@ -47,13 +49,14 @@ def refusals(name: str, command: Mapping[str, Any]) -> Iterator[str]:
 
 
 class DocumentDbGuard(CommandListener):
-    """Counts commands by name and collection, and notes those that DocumentDB refuses."""
+    """Counts commands by name and collection, and records those that DocumentDB refuses."""
 
     def __init__(self) -> None:
         self.refused: list[str] = []
         self.count: Counter[tuple[str, str]] = Counter()
 
     def forget(self) -> None:
+        """Reset the counts."""
         self.count.clear()
 
     def started(self, event: CommandStartedEvent) -> None:

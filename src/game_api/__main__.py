@@ -1,4 +1,4 @@
-"""The command line: `game-api` serves, `game-api create-indexes` prepares the database."""
+"""The command line: `game-api` serves the API, `game-api create-indexes` prepares the database."""
 
 import argparse
 import asyncio
@@ -15,20 +15,24 @@ from prometheus_client import CollectorRegistry, start_http_server
 from pymongo.errors import PyMongoError
 
 from game_api import __version__
-from game_api.app import Process, create_app
-from game_api.connection import connection
-from game_api.database import check_connection_options, connect, create_indexes, database_uri
-from game_api.embedded import EmbeddedDatabaseError, embedded_database
-from game_api.errors import CredentialsError
-from game_api.logs import configure
-from game_api.metrics import Metrics
+from game_api.app import MODELS, create_app
+from game_api.database.client import check_connection_options, connect, database_uri
+from game_api.database.connection import open_connection
+from game_api.database.embedded import EmbeddedDatabaseError, embedded_database
+from game_api.database.errors import CredentialsError
+from game_api.database.indexes import create_indexes
+from game_api.observability.logs import configure
+from game_api.observability.metrics import Metrics
+from game_api.runtime import Lifecycle, Runtime
 from game_api.settings import Settings, SettingsError, load_settings
 
 log = logging.getLogger("game_api")
 
 KEEP_ALIVE = 75
-"""Seconds that a connection may be idle. More than the 60 of AWS's load balancers, which otherwise
-send a request on a connection that is being closed, and answer 502."""
+"""The number of seconds that a connection may be idle.
+
+It is longer than the 60 s of AWS load balancers. Otherwise a load balancer might send a request on
+a connection that is just being closed, and respond with 502."""
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
@@ -43,47 +47,49 @@ game-api {version} listens on {address}
 
 
 class CommandError(Exception):
-    """A command can't go on; the text is for the person who gave it."""
+    """A command has failed; the text tells the user why."""
 
 
 class Server(uvicorn.Server):
-    """uvicorn, which tells the app of its end before it begins, and leaves the exit to us."""
+    """A uvicorn server that announces its shutdown and stops `delay` seconds later."""
 
-    def __init__(self, config: uvicorn.Config, process: Process, delay: float) -> None:
+    def __init__(self, config: uvicorn.Config, lifecycle: Lifecycle, delay: float) -> None:
         super().__init__(config)
-        self.process = process
+        self.lifecycle = lifecycle
         self.delay = delay
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # uvicorn's own raises the signal once more when it is done, which would end the process
-        # before the database is stopped, and not with 0.
+        # The original raises the signal again after the shutdown. That would end the process before
+        # the database is stopped, and with another exit code than 0.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self.stop)
         yield
 
     def stop(self) -> None:
-        """The first signal begins the shutdown, the second one ends the waiting."""
-        if self.process.stopping:
+        """Begin the shutdown at the first signal, and stop at once at the second one."""
+        if self.lifecycle.shutdown.is_set():
             self.should_exit = self.force_exit = True
         else:
-            self.process.stopping = True
-            self.say_goodbye()
+            self.lifecycle.shutdown.set()
+            self.announce_close()
             asyncio.get_running_loop().call_later(self.delay, self.exit)
 
-    def say_goodbye(self) -> None:
-        """Have every answer end its connection: whoever keeps some meets the end on none of them.
+    def announce_close(self) -> None:
+        """Add `Connection: close` to every response from now on.
 
-        uvicorn closes idle connections when it shuts down, and a request may be on its way on one.
+        uvicorn closes idle connections when it shuts down, and a client may be sending a request on
+        one of them. After this header, a client opens a new connection instead.
         """
         close = (b"connection", b"close")
         self.server_state.default_headers.append(close)
-        self.config.encoded_headers.append(close)  # of which uvicorn makes them, each second
+        # uvicorn renews the default headers from these every second.
+        self.config.encoded_headers.append(close)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await super().shutdown(sockets)
-        if self.force_exit:  # uvicorn's own leaves the app hanging then
+        if self.force_exit:  # uvicorn then skips the shutdown of the app.
             await self.lifespan.shutdown()
 
     def exit(self) -> None:
@@ -91,7 +97,7 @@ class Server(uvicorn.Server):
 
 
 def bind(settings: Settings) -> socket.socket:
-    """Listen where the settings say, before anything else is started. Raises CommandError."""
+    """Listen on the configured address, before anything else is started. Raises CommandError."""
     try:
         family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
@@ -105,26 +111,28 @@ def bind(settings: Settings) -> socket.socket:
 
 @contextlib.asynccontextmanager
 async def prepared_database(settings: Settings) -> AsyncIterator[str]:
-    """The URI of the database; the embedded one is started, with its indexes."""
+    """The URI of the database. The embedded one is started and gets its indexes."""
     if not settings.embedded:
         yield database_uri(settings)
         return
     async with embedded_database(settings.data_dir) as database:
         async with connect(database.uri) as client:
-            await create_indexes(client.get_default_database(settings.database))
+            await create_indexes(client.get_default_database(settings.database), MODELS)
         yield database.uri
 
 
-async def serve(settings: Settings, process: Process) -> None:
+async def serve(runtime: Runtime) -> None:
     """Serve until SIGINT or SIGTERM, then finish the requests in flight."""
-    with bind(settings) as listener, prometheus(settings, process.metrics):
+    settings = runtime.settings
+    with bind(settings) as listener, prometheus(settings, runtime.metrics):
         async with prepared_database(settings) as uri:
-            await serve_on(listener, uri, settings, process)
+            await serve_on(listener, uri, runtime)
 
 
-async def serve_on(listener: socket.socket, uri: str, settings: Settings, process: Process) -> None:
+async def serve_on(listener: socket.socket, uri: str, runtime: Runtime) -> None:
+    settings = runtime.settings
     config = uvicorn.Config(
-        create_app(settings, uri, process),
+        create_app(runtime, uri),
         http="httptools",
         lifespan="on",
         log_config=None,
@@ -135,17 +143,18 @@ async def serve_on(listener: socket.socket, uri: str, settings: Settings, proces
     )
     host, port = listener.getsockname()[:2]
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
-    if process.logs.readable:
+    if runtime.logs.readable:
         database = f"{settings.data_dir}/ (embedded)" if settings.embedded else "as configured"
         print(WELCOME.format(version=__version__, address=address, database=database), flush=True)
     else:
         log.info("game-api %s listens on %s", __version__, address)
-    await Server(config, process, settings.shutdown_delay).serve(sockets=[listener])
+    server = Server(config, runtime.lifecycle, settings.shutdown_delay)
+    await server.serve(sockets=[listener])
 
 
 @contextlib.contextmanager
 def prometheus(settings: Settings, metrics: Metrics) -> Iterator[None]:
-    """GET /metrics for Prometheus, on a port of its own, if asked for. Raises CommandError."""
+    """Serve GET /metrics for Prometheus on a separate port, if configured. Raises CommandError."""
     if settings.metrics_port is None:
         yield
         return
@@ -167,14 +176,15 @@ def prometheus(settings: Settings, metrics: Metrics) -> Iterator[None]:
         thread.join()
 
 
-async def make_indexes(settings: Settings, process: Process) -> None:
-    """Create the indexes that are missing, and say which there are. Raises CommandError."""
+async def make_indexes(runtime: Runtime) -> None:
+    """Create the missing indexes and print the names of all. Raises CommandError."""
+    settings = runtime.settings
     async with (
         prepared_database(settings) as uri,
-        connection(settings, uri, process.logs) as database,
+        open_connection(settings, uri, runtime.logs.redact) as connection,
     ):
         try:
-            names = await database.run(create_indexes)
+            names = await connection.run(lambda database: create_indexes(database, MODELS))
         except CredentialsError as error:
             raise CommandError(f"can't create the indexes: {error}") from error
         except PyMongoError as error:
@@ -187,17 +197,17 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="game-api",
         description="Players and game sessions over REST.",
-        epilog="Settings are GAME_API_* environment variables; docs/settings.md lists them.",
+        epilog="The settings are GAME_API_* environment variables; see docs/settings.md.",
     )
     parser.add_argument("--version", action="version", version=f"game-api {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    commands.add_parser("serve", help="serve the API (what is done without a command)")
-    commands.add_parser("create-indexes", help="create the database's indexes; safe to repeat")
+    commands.add_parser("serve", help="serve the API (the default)")
+    commands.add_parser("create-indexes", help="create the indexes of the database; safe to repeat")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Run a command; exit with 2 for bad settings, 1 when it fails, 0 when it is done."""
+    """Run a command. Exits with 0 on success, 1 on failure, and 2 for invalid settings."""
     command = make_indexes if arguments().command == "create-indexes" else serve
     metrics = Metrics()
     try:
@@ -210,7 +220,7 @@ def main() -> None:
         sys.exit(EXIT_BAD_SETTINGS)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(command(settings, Process(metrics, logs)))
+            runner.run(command(Runtime(settings, metrics, logs)))
     except (CommandError, EmbeddedDatabaseError) as error:
         print(f"game-api: {error}", file=sys.stderr)
         sys.exit(EXIT_FAILED)

@@ -1,78 +1,57 @@
-"""The composition root: the only place that wires things."""
+"""The composition root: the only module that wires the others together."""
 
-import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any, TypedDict
+from contextlib import aclosing, asynccontextmanager
 
-import fastapi_offline
 from fastapi import FastAPI
-from fastapi.openapi.docs import get_swagger_ui_html
-from starlette.requests import Request
-from starlette.responses import HTMLResponse
-from starlette.staticfiles import StaticFiles
 
-from game_api import __version__, errors, health, openapi
-from game_api.connection import Connection, connection
-from game_api.logs import Logs
-from game_api.metrics import Metrics
-from game_api.middleware import RequestContext
-from game_api.monitoring import DatabaseMonitor, Listener, reporting
-from game_api.players.routes import router as players_router
+from game_api import __version__
+from game_api.database.client import Listener
+from game_api.database.connection import Connection, open_connection
+from game_api.http import health
+from game_api.http.dependencies import State
+from game_api.http.docs import add_docs
+from game_api.http.middleware import RequestContext
+from game_api.http.problems import HANDLERS
+from game_api.observability.reporting import DatabaseMonitor, reporting
+from game_api.players import routes as players
+from game_api.players.model import Player
 from game_api.players.store import PlayerStore
-from game_api.sessions.claims import Claims
-from game_api.sessions.routes import router as sessions_router
+from game_api.runtime import Runtime
+from game_api.seats.claims import Claims
+from game_api.sessions import routes as sessions
+from game_api.sessions.model import Session
 from game_api.sessions.store import SessionStore
-from game_api.settings import Settings
+
+MODELS = (Player, Session)
+"""The models whose indexes the database needs."""
 
 DESCRIPTION = (
-    "Players and game sessions, right under any concurrency. Errors are "
-    "`application/problem+json` with a stable `code`. Every resource has a `version`, which is "
-    "its ETag."
+    "Players and game sessions, correct under any concurrency. Errors are "
+    "`application/problem+json` with a stable `code`. The `version` of a resource is its ETag."
 )
 
 
-class Process:
-    """What there is once in a process: its metrics, its logs, and where it stands in its life."""
-
-    def __init__(self, metrics: Metrics | None = None, logs: Logs | None = None) -> None:
-        self.metrics = metrics or Metrics()
-        self.logs = logs or Logs()
-        self.started = time.monotonic()
-        self.stopping = False
-
-
-class State(TypedDict):
-    """What a request finds in `request.state`."""
-
-    settings: Settings
-    process: Process
-    connection: Connection
-    players: PlayerStore
-    sessions: SessionStore
-
-
-def create_app(
-    settings: Settings, uri: str, process: Process, listeners: Sequence[Listener] = ()
-) -> FastAPI:
-    """The service on the database at `uri`; `listeners` also hear what its driver does."""
-    metrics = process.metrics
+def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -> FastAPI:
+    """The service on the database at `uri`. `listeners` also receive the events of the driver."""
+    settings, metrics = runtime.settings, runtime.metrics
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        heard_by = [DatabaseMonitor(metrics), *listeners]
-        opened = connection(settings, uri, process.logs, event_listeners=heard_by)
-        async with opened as database:
-            claims = Claims(database)
-            sessions = SessionStore(database, claims, metrics)
-            async with reporting(metrics, sessions):
+        all_listeners = [DatabaseMonitor(metrics), *listeners]
+        async with open_connection(settings, uri, runtime.logs.redact, all_listeners) as connection:
+            claims = Claims(connection)
+            async with (
+                aclosing(SessionStore(connection, claims, metrics)) as session_store,
+                reporting(metrics, session_store.count_live),
+            ):
                 yield State(
-                    settings=settings,
-                    process=process,
-                    connection=database,
-                    players=PlayerStore(database, claims),
-                    sessions=sessions,
+                    resources={
+                        Runtime: runtime,
+                        Connection: connection,
+                        PlayerStore: PlayerStore(connection, claims),
+                        SessionStore: session_store,
+                    }
                 )
 
     app = FastAPI(
@@ -81,36 +60,13 @@ def create_app(
         summary="Players and game sessions.",
         description=DESCRIPTION,
         lifespan=lifespan,
-        exception_handlers=errors.HANDLERS,
+        exception_handlers=HANDLERS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     app.add_middleware(RequestContext, metrics=metrics)
-    for router in (players_router, sessions_router, health.router):
+    for router in (players.router, sessions.router, sessions.players_router, health.router):
         app.include_router(router)
     add_docs(app)
     return app
-
-
-def add_docs(app: FastAPI) -> None:
-    """Swagger UI at /docs, its assets from a package, and the completed OpenAPI document."""
-    assets = Path(fastapi_offline.__file__).parent / "static"
-    app.mount("/docs/assets", StaticFiles(directory=assets), name="docs-assets")
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs(request: Request) -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=f"{app.title} {app.version}",
-            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url="/docs/assets/swagger-ui.css",
-            swagger_favicon_url="/docs/assets/favicon.png",
-        )
-
-    def document() -> dict[str, Any]:
-        if app.openapi_schema is None:
-            app.openapi_schema = openapi.complete(app)
-        return app.openapi_schema
-
-    app.openapi = document  # type: ignore[method-assign]  # FastAPI's documented way to extend it

@@ -1,4 +1,4 @@
-"""Time as the service keeps it: UTC, whole milliseconds (what BSON can hold)."""
+"""Timestamps: UTC with millisecond precision, the precision of BSON."""
 
 from datetime import UTC, datetime
 from typing import Annotated
@@ -7,13 +7,13 @@ from pydantic import PlainSerializer, WithJsonSchema
 
 
 def utc_now() -> datetime:
-    """The present moment, UTC, cut to milliseconds."""
+    """The current time in UTC, truncated to milliseconds."""
     now = datetime.now(UTC)
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
 def rfc3339(moment: datetime) -> str:
-    """`2026-11-22T19:00:00.123Z`"""
+    """The time as RFC 3339: `2026-11-22T19:00:00.123Z`."""
     return moment.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
@@ -24,4 +24,4 @@ Timestamp = Annotated[
         {"type": "string", "format": "date-time", "examples": ["2026-11-22T19:00:00.123Z"]}
     ),
 ]
-"""A datetime that is written as RFC 3339, UTC, with milliseconds."""
+"""A datetime that is serialised as RFC 3339 in UTC with milliseconds."""

@@ -1,13 +1,13 @@
-"""Identifiers that sort by the time they were made, and tokens that are merely unique."""
+"""Identifiers that sort by creation time, and unique tokens."""
 
 from uuid_utils import uuid4, uuid7
 
 
 def new_id() -> str:
-    """A UUIDv7; those of one process are strictly increasing."""
+    """A UUIDv7; the ids of one process are strictly increasing."""
     return str(uuid7())
 
 
 def new_token() -> str:
-    """A word that nobody else has."""
+    """A random token of 32 hexadecimal digits."""
     return uuid4().hex

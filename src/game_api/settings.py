@@ -12,7 +12,7 @@ PREFIX = "GAME_API_"
 
 
 class SettingsError(Exception):
-    """The settings can't be used; `mistakes` holds one readable line for each reason."""
+    """The settings are invalid; `mistakes` holds one readable line for each mistake."""
 
     def __init__(self, mistakes: list[str]) -> None:
         self.mistakes = mistakes
@@ -20,7 +20,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What the service is told by its environment. Each field is `GAME_API_` + its name."""
+    """The settings of the service. The variable of a field is `GAME_API_` followed by its name."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
@@ -28,28 +28,38 @@ class Settings(BaseSettings):
 
     environment: Literal["local", "dev", "staging", "prod"] = "local"
     host: str = Field("127.0.0.1", description="The address to listen on.")
-    port: int = Field(8000, ge=0, le=65535, description="The port to listen on; 0: any free one.")
-    commit: str = Field("unknown", description="The commit that this build was made of.")
+    port: int = Field(
+        8000, ge=0, le=65535, description="The port to listen on; 0 means any free port."
+    )
+    commit: str = Field("unknown", description="The commit that this build was made from.")
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] | None = Field(
-        None, description="One JSON line a record, or readable; absent: readable at a terminal."
+        None,
+        description="JSON lines or readable text; by default, readable text only at a terminal.",
     )
-    pod_name: str | None = Field(None, description="Named in each line; absent: the host's name.")
+    pod_name: str | None = Field(
+        None, description="The pod name in each log line; by default, the host name."
+    )
     cloudwatch_log_group: str | None = Field(
-        None, description="The CloudWatch Logs group that records and metrics are sent to."
+        None, description="The CloudWatch Logs group that receives records and metrics."
     )
     cloudwatch_log_stream: str = "api-logs"
     metrics: Literal["off", "stdout"] = Field(
         "off", description="Whether metric documents are also written to standard output."
     )
     metrics_port: int | None = Field(
-        None, ge=0, le=65535, description="Where Prometheus finds GET /metrics; 0: any free port."
+        None,
+        ge=0,
+        le=65535,
+        description="The port of GET /metrics for Prometheus; 0 means any free port.",
     )
 
-    mongodb_uri: SecretStr | None = Field(None, description="The database, as a mongodb:// URI.")
+    mongodb_uri: SecretStr | None = Field(
+        None, description="The connection string of the database."
+    )
     documentdb_host: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9.-]{1,253}$", description="Amazon DocumentDB's endpoint."
+        None, pattern=r"^[A-Za-z0-9.-]{1,253}$", description="The endpoint of Amazon DocumentDB."
     )
     documentdb_port: int = Field(27017, ge=1, le=65535)
     documentdb_username: str | None = None
@@ -58,28 +68,28 @@ class Settings(BaseSettings):
         None,
         pattern=r"^arn:aws[-a-z]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:"
         r"[A-Za-z0-9_/+=.@!-]{1,512}$",
-        description="The AWS secret with DocumentDB's user and password, instead of these two.",
+        description="The AWS secret with the user name and password for DocumentDB.",
     )
     documentdb_ca_file: Path = Field(
-        Path("/etc/ssl/certs/global-bundle.pem"), description="DocumentDB's CA bundle."
+        Path("/etc/ssl/certs/global-bundle.pem"), description="The CA bundle of DocumentDB."
     )
     database: str = Field("game", min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_-]+$")
-    data_dir: Path = Field(Path(".data"), description="Where the embedded database keeps files.")
+    data_dir: Path = Field(Path(".data"), description="The directory of the embedded database.")
 
     shutdown_delay: float = Field(
         0,
         ge=0,
         le=300,
-        description="Seconds to go on serving after SIGTERM, while /health/ready says 503 and "
-        "every answer ends its connection, so that clients and load balancers go elsewhere.",
+        description="How many seconds to keep serving after SIGTERM, while /health/ready responds "
+        "with 503 and every response closes its connection.",
     )
     shutdown_timeout: int = Field(
-        20, ge=1, le=300, description="Seconds that requests in flight get to finish."
+        20, ge=1, le=300, description="How many seconds requests in flight may take to finish."
     )
 
     @property
     def embedded(self) -> bool:
-        """Whether the process brings its own database."""
+        """Whether the process starts its own database."""
         return self.mongodb_uri is None and self.documentdb_host is None
 
     @field_validator("mongodb_uri")
@@ -87,13 +97,13 @@ class Settings(BaseSettings):
     def _readable(cls, uri: SecretStr | None) -> SecretStr | None:
         if uri is not None:
             try:
-                # No connection is made; a mongodb+srv:// name is looked up when it is used.
+                # This opens no connection. A mongodb+srv:// name is resolved when it is used.
                 if not uri.get_secret_value().startswith("mongodb+srv://"):
                     parse_uri(uri.get_secret_value())
             except OSError as error:
                 raise ValueError(f"{error.filename}: {error.strerror}") from None
             except (PyMongoError, ValueError):
-                # The reason may quote the URI, and with it a password.
+                # The reason may quote the URI, which may contain a password.
                 raise ValueError("is not a MongoDB connection string") from None
         return uri
 
@@ -104,11 +114,13 @@ class Settings(BaseSettings):
             mistakes.append(f"set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST, not both")
         if self.embedded and self.environment != "local":
             mistakes.append(
-                f"the embedded database is for {PREFIX}ENVIRONMENT=local alone; for "
+                f"the embedded database is only for {PREFIX}ENVIRONMENT=local; for "
                 f"{self.environment!r} set {PREFIX}MONGODB_URI or {PREFIX}DOCUMENTDB_HOST"
             )
         if self.documentdb_host is not None and not self.documentdb_ca_file.is_file():
-            mistakes.append(f"{PREFIX}DOCUMENTDB_CA_FILE: no file {self.documentdb_ca_file}")
+            mistakes.append(
+                f"{PREFIX}DOCUMENTDB_CA_FILE: there is no file {self.documentdb_ca_file}"
+            )
         if (self.documentdb_username is None) != (self.documentdb_password is None):
             mistakes.append(
                 f"set both or neither of {PREFIX}DOCUMENTDB_USERNAME and "
@@ -116,12 +128,11 @@ class Settings(BaseSettings):
             )
         if self.documentdb_secret_arn is not None:
             if self.documentdb_host is None:
-                mistakes.append(f"{PREFIX}DOCUMENTDB_SECRET_ARN needs {PREFIX}DOCUMENTDB_HOST")
+                mistakes.append(f"{PREFIX}DOCUMENTDB_SECRET_ARN requires {PREFIX}DOCUMENTDB_HOST")
             if self.documentdb_username is not None or self.documentdb_password is not None:
                 mistakes.append(
-                    f"{PREFIX}DOCUMENTDB_SECRET_ARN stands instead of "
-                    f"{PREFIX}DOCUMENTDB_USERNAME and {PREFIX}DOCUMENTDB_PASSWORD; set one or the "
-                    "others"
+                    f"set {PREFIX}DOCUMENTDB_SECRET_ARN, or {PREFIX}DOCUMENTDB_USERNAME and "
+                    f"{PREFIX}DOCUMENTDB_PASSWORD, not both"
                 )
         if mistakes:
             raise ValueError("\n".join(mistakes))
@@ -129,7 +140,7 @@ class Settings(BaseSettings):
 
 
 def load_settings() -> Settings:
-    """Settings from the environment. Raises SettingsError with every mistake in them."""
+    """The settings from the environment. Raises SettingsError with every mistake."""
     try:
         return Settings()
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What logging and metrics cost a request, and what a hung CloudWatch does to one: nothing."""
+"""The cost of logging and metrics for a request, also while CloudWatch hangs."""
 
 import logging
 import os
@@ -12,11 +12,11 @@ import httpx2
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from game_api.database import Database, connect
-from game_api.logs import configure
-from game_api.metrics import Metrics
-from game_api.middleware import RequestContext
-from game_api.monitoring import DatabaseMonitor
+from game_api.database.client import Database, connect
+from game_api.observability.logs import configure
+from game_api.observability.metrics import Metrics
+from game_api.http.middleware import RequestContext
+from game_api.observability.reporting import DatabaseMonitor
 from game_api.settings import Settings
 from tests.aws import environment, hung
 from tests.build import a_player
@@ -27,7 +27,7 @@ ROUNDS, CALLS = 7, 3000
 
 
 async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """The cheapest of all services."""
+    """The cheapest possible app."""
     scope["route"] = Template
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"{}"})
@@ -39,7 +39,7 @@ class Template:
 
 @pytest.fixture
 def real_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metrics]:
-    """Records go where they go in production: one stream, and the queue for CloudWatch."""
+    """Logging as in production: one output stream, and the queue for CloudWatch."""
     metrics = Metrics()
     root = logging.getLogger()
     others, level, factory = root.handlers, root.level, logging.getLogRecordFactory()
@@ -60,7 +60,7 @@ def real_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metrics]:
 
 
 async def cpu(app: ASGIApp) -> float:
-    """Microseconds of this thread's CPU for one request: the best of several rounds."""
+    """The CPU time of this thread for one request in microseconds, the best of several rounds."""
 
     async def receive() -> Any:
         return {"type": "http.request", "body": b"", "more_body": False}
@@ -78,13 +78,13 @@ async def cpu(app: ASGIApp) -> float:
     return best
 
 
-async def test_what_a_request_pays_for_its_line_and_its_metrics(real_handlers: Metrics) -> None:
+async def test_the_cost_of_a_log_line_and_metrics_for_a_request(real_handlers: Metrics) -> None:
     bare = await cpu(answer)
     watched = await cpu(RequestContext(answer, real_handlers))
-    print(f"\nlog line, id and metrics: {watched - bare:.1f} us of CPU a request (limit 40)")
+    print(f"\nlog line, id and metrics: {watched - bare:.1f} us of CPU per request (limit 40)")
 
 
-async def test_what_a_command_pays_for_being_measured(uri: str, database: Database) -> None:
+async def test_the_cost_of_measuring_a_command(uri: str, database: Database) -> None:
     await database.players.insert_one(a_player("ada").model_dump_doc())
     async with (
         connect(uri) as alone,
@@ -99,7 +99,7 @@ async def test_what_a_command_pays_for_being_measured(uri: str, database: Databa
                 for _ in range(20):
                     await players.find_one({"_id": "ada"})
                 costs[name].append((time.thread_time() - started) / 20 * 1e6)
-    best = {name: min(values) for name, values in costs.items()}  # noise only ever adds
+    best = {name: min(values) for name, values in costs.items()}  # Noise only adds time.
     print(
         f"\ndatabase latency and connections: {best['measured'] - best['alone']:.1f} us "
         f"of {best['alone']:.0f} us a command"
@@ -107,7 +107,7 @@ async def test_what_a_command_pays_for_being_measured(uri: str, database: Databa
 
 
 def resident(service: Service) -> float:
-    """MiB of memory that a process has."""
+    """The resident memory of the process in MiB."""
     status = Path(f"/proc/{service.process.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
@@ -116,7 +116,7 @@ def resident(service: Service) -> float:
 def test_ten_thousand_requests_with_cloudwatch_hung(
     start_service: Start, service_database: str
 ) -> None:
-    """Against the same service with standard output alone, request by request in turn."""
+    """Compared with the same service without CloudWatch, in alternating requests."""
     with hung() as endpoint:
         services = {
             "stdout alone": start_service(GAME_API_MONGODB_URI=service_database),

@@ -1,1 +1,1 @@
-"""The whole of it on one machine: Kubernetes, Argo CD, this repository, and players."""
+"""End-to-end tests: Kubernetes, Argo CD, this repository and client traffic on one machine."""

@@ -1,4 +1,4 @@
-"""The command line behind make e2e, make cluster and make cluster-down."""
+"""The command line of `make e2e`, `make cluster` and `make cluster-down`."""
 
 import argparse
 import contextlib
@@ -11,9 +11,10 @@ import time
 from pathlib import Path
 from typing import IO
 
-from tests.e2e import network, programs, releases
+from tests.cluster import make_certificate
+from tests.e2e import network, programs
 from tests.e2e.argocd import ADDRESS, wait_until_synced
-from tests.e2e.cluster import answer_for_the_load_balancer, cluster
+from tests.e2e.cluster import running_cluster, set_ingress_address
 from tests.e2e.paths import (
     BUILT,
     CERTIFICATE,
@@ -26,12 +27,13 @@ from tests.e2e.paths import (
     ROOT,
     RUN,
 )
-from tests.e2e.processes import Failed, say
-from tests.cluster import make_certificate
+from tests.e2e.processes import Failed, print_progress
+from tests.e2e.releases import build_releases
 from tests.service import alive, wait_for_end
 
-BOX = HOME / "box.pid"
-READY = RUN / "ready"
+PID_FILE = HOME / "cluster.pid"
+READY_FILE = RUN / "ready"
+"""Exists once the cluster is ready, and contains GUIDE with its addresses."""
 GUIDE = """
   kubectl      export KUBECONFIG={kubeconfig}
   Argo CD      {argocd}/api/v1/applications
@@ -40,9 +42,9 @@ GUIDE = """
   repository   git clone {repository}
   releases     {releases}
   logs         {logs}
-  end it       make cluster-down
+  stop it      make cluster-down
 """
-NEEDED = {
+DEBIAN_PACKAGES = {
     "containerd": "containerd",
     "runc": "runc",
     "dockerd": "docker.io",
@@ -55,80 +57,89 @@ NEEDED = {
     "openssl": "openssl",
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
-"""What the cluster runs on, and Debian's package that has it."""
-ALSO_NEEDED = {
+"""The programs that the cluster needs, and the Debian package of each."""
+OTHER_TOOLS = {
     "go": "Go 1.25 or newer",
     "kubectl": "kubectl 1.34",
     "terraform": "Terraform 1.11 or newer",
 }
 
 
-def check() -> None:
-    """Raises Failed with everything that is missing."""
+def check_requirements() -> None:
+    """Raise Failed with a list of everything that is missing."""
     missing = [
-        f"{name} is missing: install {of}" for name, of in ALSO_NEEDED.items() if lacks(name)
+        f"{name} is missing: install {tool}"
+        for name, tool in OTHER_TOOLS.items()
+        if is_missing(name)
     ]
-    packages = sorted(package for name, package in NEEDED.items() if lacks(name))
+    packages = sorted(package for name, package in DEBIAN_PACKAGES.items() if is_missing(name))
     if packages:
         missing.append(f"apt-get install {' '.join(packages)}")
     if sys.platform != "linux" or os.geteuid() != 0:
-        missing.append("a cluster needs Linux, and root: it makes namespaces and mounts")
+        missing.append("the cluster needs Linux and root, because it uses namespaces and mounts")
     if missing:
         raise Failed("\n".join(missing))
 
 
-def lacks(program: str) -> bool:
+def is_missing(program: str) -> bool:
     return shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None
 
 
-def running() -> int | None:
-    """The first process of a cluster that is up."""
+def find_cluster() -> int | None:
+    """Return the process id of the running cluster's first process, if there is a cluster."""
     with contextlib.suppress(OSError, ValueError):
-        process = int(BOX.read_text())
+        process = int(PID_FILE.read_text())
         if alive(process) and b"unshare" in Path(f"/proc/{process}/cmdline").read_bytes():
             return process
     return None
 
 
 def prepare() -> None:
-    """What there has to be before a cluster can start. Its releases are made meanwhile, outside of
-    it, for it has no way to the package registries."""
-    check()
-    if (process := running()) is not None:
-        raise Failed(f"a cluster is up already (process {process}): make cluster-down ends it")
-    clean()
+    """Prepare the machine for the start of a cluster.
+
+    The releases are built later, while the cluster starts. That happens outside of its namespaces,
+    which have no access to the package registries.
+    """
+    check_requirements()
+    if (process := find_cluster()) is not None:
+        raise Failed(
+            f"a cluster is already running (process {process}): stop it with make cluster-down"
+        )
+    clean_up()
     for folder in (BUILT, PROGRAMS, LOGS):
         folder.mkdir(parents=True, exist_ok=True)
     programs.build()
     if not CERTIFICATE.is_file():
-        make_certificate(CERTIFICATE, network.HOST, network.OTHER_HOST, days=3650)
+        hosts = (network.HOST, network.SECOND_DATABASE_HOST)
+        make_certificate(CERTIFICATE, *hosts, days=3650)
 
 
 def start(*command: str, output: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
-    """Run a command in namespaces of its own: whatever happens, nothing in them outlives it.
+    """Run a command in new namespaces. All processes in them end together with the command.
 
-    With a file for its output it stays when this process ends, and otherwise it does not.
+    If an output file is given, the command continues to run after this process ends. Otherwise it
+    is killed with this process.
     """
     namespaces = ("--net", "--pid", "--mount", "--mount-proc", "--fork", "--kill-child")
-    stays = output is not None
-    box = subprocess.Popen(
+    detached = output is not None
+    process = subprocess.Popen(
         [
-            *(() if stays else ("setpriv", "--pdeathsig=KILL")),
+            *(() if detached else ("setpriv", "--pdeathsig=KILL")),
             *("unshare", *namespaces, *command),
         ],
         cwd=ROOT,
-        stdin=subprocess.DEVNULL if stays else None,
+        stdin=subprocess.DEVNULL if detached else None,
         stdout=output,
         stderr=output,
-        start_new_session=stays,
+        start_new_session=detached,
     )
-    BOX.write_text(str(box.pid))
-    return box
+    PID_FILE.write_text(str(process.pid))
+    return process
 
 
-def clean() -> None:
-    """Remove what the last cluster left."""
-    BOX.unlink(missing_ok=True)
+def clean_up() -> None:
+    """Remove the files and control groups of the last cluster."""
+    PID_FILE.unlink(missing_ok=True)
     remove_control_groups()
     deadline = time.monotonic() + 10
     while RUN.exists():
@@ -136,7 +147,10 @@ def clean() -> None:
 
 
 def remove_control_groups() -> None:
-    """Remove what is in no namespace: the groups of pods' and builds' processes, which ended."""
+    """Remove the control groups of pods and image builds, which do not end with the namespaces.
+
+    Groups that are still in use after 2 seconds belong to other software, and are kept.
+    """
     deadline = time.monotonic() + 2
     while groups := [
         group
@@ -148,90 +162,90 @@ def remove_control_groups() -> None:
             with contextlib.suppress(OSError):
                 group.rmdir()
         if time.monotonic() > deadline:
-            return  # those of others
+            return
         time.sleep(0.1)
 
 
 def test(arguments: list[str]) -> int:
-    """Prove it all; the exit code is pytest's."""
+    """Run the tests on a new cluster, and return pytest's exit code."""
     prepare()
     options = ("-s", "--tb=short", "-o", "addopts=", "-o", "timeout=600")
-    box = start(sys.executable, "-m", "pytest", "tests/e2e", *options, *arguments)
+    process = start(sys.executable, "-m", "pytest", "tests/e2e", *options, *arguments)
     try:
-        releases.prepare()
-        return box.wait()
+        build_releases()
+        return process.wait()
     finally:
-        box.kill()
-        if box.wait() == 0:
-            clean()
+        process.kill()
+        if process.wait() == 0:
+            clean_up()
         else:
             remove_control_groups()
-            say(f"logs of all that ran: {LOGS}")
+            print_progress(f"the logs of all processes are in {LOGS}")
 
 
 def up() -> int:
-    """Start a cluster that stays, and say where everything is."""
+    """Start a cluster that keeps running, and print its addresses."""
     prepare()
     log = LOGS / "cluster.log"
     with log.open("wb") as output:
-        box = start(sys.executable, "-m", "tests.e2e", "hold", output=output)
+        process = start(sys.executable, "-m", "tests.e2e", "hold", output=output)
     try:
-        releases.prepare()
+        build_releases()
         with log.open() as progress:
-            while not READY.exists():
+            while not READY_FILE.exists():
                 sys.stderr.write(progress.read())
-                if box.poll() is not None:
-                    raise Failed(f"the cluster has ended; its logs: {LOGS}")
+                if process.poll() is not None:
+                    raise Failed(f"the cluster did not start; see the logs in {LOGS}")
                 time.sleep(0.5)
             sys.stderr.write(progress.read())
-        inside = Path(f"/proc/{box.pid}/task/{box.pid}/children").read_text().split()[0]
-        network.connect(int(inside))
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        network.connect(int(children[0]))
     except BaseException:
-        box.kill()
-        box.wait()
+        process.kill()
+        process.wait()
         raise
-    print(READY.read_text())
+    print(READY_FILE.read_text())
     return 0
 
 
 def hold() -> int:
-    """Be the cluster, as the first process in its namespaces, until somebody ends it."""
+    """Run the cluster, as the first process of its namespaces, until it is killed."""
     network.enter()
-    with cluster() as playing:
-        answer_for_the_load_balancer()
-        wait_until_synced("root", playing.application, seconds=300)
+    with running_cluster() as cluster:
+        set_ingress_address()
+        wait_until_synced("root", cluster.application, seconds=300)
         text = GUIDE.format(
             kubeconfig=KUBECONFIG,
             argocd=ADDRESS,
-            service=playing.address,
+            service=cluster.address,
             argocd_server=ADDRESS.removeprefix("http://"),
             repository=REMOTE,
             releases=RELEASES,
             argocd_program=PROGRAMS / "argocd",
             logs=LOGS,
         )
-        READY.write_text(text)
+        READY_FILE.write_text(text)
         signal.pause()
     return 0
 
 
 def down() -> int:
-    """End it, and remove all but what was built."""
-    process = running()
+    """Stop the cluster, and remove everything except the built programs and images."""
+    process = find_cluster()
     if process is not None:
         os.kill(process, signal.SIGKILL)
         if not wait_for_end(process):
-            raise Failed(f"process {process} does not end")
-    clean()
-    say("no cluster is up" if process is None else "the cluster has ended")
+            raise Failed(f"process {process} did not end after SIGKILL")
+    clean_up()
+    print_progress("no cluster is running" if process is None else "the cluster is stopped")
     return 0
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.e2e", description=__doc__)
     names = ("test", "up", "down", "hold")
-    parser.add_argument("command", choices=names, help="hold is what up starts")
-    for number in (signal.SIGINT, signal.SIGTERM):  # what was begun is ended
+    parser.add_argument("command", choices=names, help="up starts hold in the background")
+    for number in (signal.SIGINT, signal.SIGTERM):  # an exception, so that cleanup code runs
         signal.signal(number, signal.default_int_handler)
     command, arguments = parser.parse_known_args()
     try:

@@ -1,7 +1,8 @@
-"""AWS's part, played by a real moto server, and EKS Pod Identity: how pods come to credentials.
+"""A simulation of AWS: a moto server, and EKS Pod Identity, which gives pods their credentials.
 
-On EKS a webhook gives the pods of some service accounts a token and the address of an agent, and
-the agent changes the token for credentials. Here an admission policy and a small server do so.
+On EKS a webhook adds a token and the address of an agent to the pods of certain service accounts,
+and the agent exchanges the token for credentials. Here an admission policy replaces the webhook and
+a small HTTP server replaces the agent.
 """
 
 import json
@@ -19,37 +20,37 @@ import boto3
 from tests.aws import GROUP
 from tests.e2e.control_plane import NAMESPACE, api, apply
 from tests.e2e.network import HOST, POD_IDENTITY_AGENT
-from tests.e2e.processes import Process, run, say
+from tests.e2e.processes import Process, print_progress, run
 
 ENDPOINT = f"http://{HOST}:5000"
 REGION = "eu-central-1"
 AUDIENCE = "pods.eks.amazonaws.com"
 ACCOUNTS = ("game-api", "game-api-create-indexes")
-"""The service accounts that Terraform associates with a role."""
-TOKENS = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
+"""The service accounts that Terraform associates with an IAM role."""
+TOKEN_DIRECTORY = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
 
-
-REFUSAL = ("INPUT", "-p", "tcp", "--dport", "5000", "-j", "REJECT", "--reject-with", "tcp-reset")
+REJECT = ("INPUT", "-p", "tcp", "--dport", "5000", "-j", "REJECT", "--reject-with", "tcp-reset")
+"""The iptables rule that rejects connections to the simulated AWS."""
 
 
 class Aws:
-    """Secrets Manager and CloudWatch Logs."""
+    """Access to the simulated Secrets Manager and CloudWatch Logs."""
 
     def client(self, service: str) -> Any:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
         return boto3.client(service, endpoint_url=ENDPOINT, region_name=REGION, **keys)
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """Nobody gets through to it; what it holds it keeps."""
-        run("iptables", "-I", *REFUSAL)
+    def outage(self) -> Iterator[None]:
+        """Reject all connections to AWS. The stored data is kept."""
+        run("iptables", "-I", *REJECT)
         try:
             yield
         finally:
-            run("iptables", "-D", *REFUSAL)
+            run("iptables", "-D", *REJECT)
 
     def create_secret(self, username: str, password: str) -> str:
-        """A secret as DocumentDB makes one; returns its ARN."""
+        """Create a secret in the format of DocumentDB and return its ARN."""
         value = json.dumps({"username": username, "password": password})
         client = self.client("secretsmanager")
         name = "rds!cluster-game-session-db"
@@ -60,60 +61,37 @@ class Aws:
         self.client("secretsmanager").put_secret_value(SecretId=arn, SecretString=value)
 
     def log_lines(self) -> list[dict[str, Any]]:
-        """Every record in the log group."""
+        """Return every log record in the log group."""
         client = self.client("logs")
         pages = client.get_paginator("filter_log_events").paginate(logGroupName=GROUP)
         return [json.loads(event["message"]) for page in pages for event in page["events"]]
 
 
 @contextmanager
-def aws() -> Iterator[Aws]:
-    """AWS at ENDPOINT, and pods with credentials."""
+def running_aws() -> Iterator[Aws]:
+    """Run the simulated AWS at ENDPOINT, with credentials for the service's pods."""
     server = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
     moto = Process("moto", server, "-H", HOST, "-p", "5000", MOTO_CALL_RESET_API="false")
     agent = Process("pod-identity-agent", sys.executable, "-m", "tests.e2e.aws")
-    playing = Aws()
-    apply(*_policy())
+    aws = Aws()
+    apply(*_pod_identity_policy())
     with agent, moto:
         moto.wait_until("moto answers", _answers)
-        playing.client("logs").create_log_group(logGroupName=GROUP)
-        say("AWS is played by moto")
-        yield playing
+        aws.client("logs").create_log_group(logGroupName=GROUP)
+        print_progress("the simulated AWS (moto) is ready")
+        yield aws
 
 
 def _answers() -> bool:
     try:
-        with urllib.request.urlopen(f"{ENDPOINT}/moto-api/", timeout=1) as answer:
-            return bool(answer.status == 200)
+        with urllib.request.urlopen(f"{ENDPOINT}/moto-api/", timeout=1) as response:
+            return bool(response.status == 200)
     except OSError:
         return False
 
 
-def _policy() -> tuple[dict[str, Any], ...]:
-    """What EKS Pod Identity's webhook does to a pod. The endpoint is for want of AWS's own."""
-    variables = {
-        "AWS_ENDPOINT_URL": ENDPOINT,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_IDENTITY_AGENT}/v1/credentials",
-        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKENS}/token",
-    }
-    token = {"audience": AUDIENCE, "expirationSeconds": 86400, "path": "token"}
-    name = "eks-pod-identity-token"
-    volume = {"name": name, "projected": {"sources": [{"serviceAccountToken": token}]}}
-    mount = {"name": name, "mountPath": TOKENS, "readOnly": True}
-    added = {
-        "/spec/volumes": [volume],
-        "/spec/containers/0/volumeMounts": [mount],
-        **{
-            f"/spec/containers/0/env/{number}": {"name": name, "value": value}
-            for number, (name, value) in enumerate(variables.items())
-        },
-    }
-    patches = ", ".join(
-        f'JSONPatch{{op: "add", path: "{path}", value: {cel(value)}}}'
-        for path, value in added.items()
-    )
+def _pod_identity_policy() -> tuple[dict[str, Any], ...]:
+    """The admission policy that changes pods as the webhook of EKS Pod Identity does."""
     name = "eks-pod-identity"
     version = "admissionregistration.k8s.io/v1beta1"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]}
@@ -135,7 +113,7 @@ def _policy() -> tuple[dict[str, Any], ...]:
                 "failurePolicy": "Fail",
                 "reinvocationPolicy": "Never",
                 "mutations": [
-                    {"patchType": "JSONPatch", "jsonPatch": {"expression": f"[{patches}]"}}
+                    {"patchType": "JSONPatch", "jsonPatch": {"expression": _pod_patches()}}
                 ],
             },
         },
@@ -148,8 +126,40 @@ def _policy() -> tuple[dict[str, Any], ...]:
     )
 
 
+def _pod_patches() -> str:
+    """A CEL expression: the JSON patches that add the token and the variables to a pod."""
+    variables = {
+        # The webhook does not set the endpoint: the pods have to reach moto instead of AWS.
+        "AWS_ENDPOINT_URL": ENDPOINT,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_IDENTITY_AGENT}/v1/credentials",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE": f"{TOKEN_DIRECTORY}/token",
+    }
+    token = {"audience": AUDIENCE, "expirationSeconds": 86400, "path": "token"}
+    name = "eks-pod-identity-token"
+    volume = {"name": name, "projected": {"sources": [{"serviceAccountToken": token}]}}
+    mount = {"name": name, "mountPath": TOKEN_DIRECTORY, "readOnly": True}
+    added = {
+        "/spec/volumes": [volume],
+        "/spec/containers/0/volumeMounts": [mount],
+        **{
+            f"/spec/containers/0/env/{number}": {"name": name, "value": value}
+            for number, (name, value) in enumerate(variables.items())
+        },
+    }
+    patches = ", ".join(
+        f'JSONPatch{{op: "add", path: "{path}", value: {cel(value)}}}'
+        for path, value in added.items()
+    )
+    return f"[{patches}]"
+
+
 def cel(value: Any) -> str:
-    """A JSON value in the policy's language, in which members of one thing have one type."""
+    """Convert a JSON value to a CEL expression.
+
+    The values of a CEL map or list must have the same type, so each is wrapped in `dyn()`.
+    """
     if isinstance(value, dict):
         members = (f"{json.dumps(name)}: dyn({cel(member)})" for name, member in value.items())
         return f"{{{', '.join(members)}}}"
@@ -159,28 +169,28 @@ def cel(value: Any) -> str:
 
 
 class Agent(BaseHTTPRequestHandler):
-    """Gives credentials for the token of a service account that has an association."""
+    """Issues credentials for the token of a service account that is in ACCOUNTS."""
 
     def do_GET(self) -> None:
-        account = reviewed(self.headers.get("Authorization", ""))
-        known = [f"system:serviceaccount:{NAMESPACE}:{name}" for name in ACCOUNTS]
-        answer = {
+        account = token_owner(self.headers.get("Authorization", ""))
+        associated = [f"system:serviceaccount:{NAMESPACE}:{name}" for name in ACCOUNTS]
+        credentials = {
             "AccessKeyId": "ASIAEXAMPLE",
-            "SecretAccessKey": "of-the-tests",
+            "SecretAccessKey": "test",
             "Token": account,
             "AccountId": "111111111111",
             "Expiration": "2099-01-01T00:00:00Z",
         }
-        body = json.dumps(answer).encode() if account in known else b"{}"
-        self.send_response(200 if account in known else 403)
+        body = json.dumps(credentials).encode() if account in associated else b"{}"
+        self.send_response(200 if account in associated else 403)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 
 
-def reviewed(token: str) -> str:
-    """Whose token it is, as Kubernetes says; "" if it is nobody's or meant for others."""
+def token_owner(token: str) -> str:
+    """Return the user of a token, or "" if it is invalid or meant for another audience."""
     review = {
         "apiVersion": "authentication.k8s.io/v1",
         "kind": "TokenReview",

@@ -1,4 +1,4 @@
-"""All of it together: Kubernetes, Argo CD, AWS, DocumentDB, and this repository as its root."""
+"""The complete cluster: Kubernetes, Argo CD, AWS, DocumentDB, and the root Application."""
 
 import json
 from collections.abc import Iterator
@@ -8,22 +8,23 @@ from typing import Any
 import httpx2
 
 from tests.e2e.argocd import NAMESPACE as ARGOCD
-from tests.e2e.argocd import argocd, refresh
-from tests.e2e.aws import REGION, Aws, aws
-from tests.e2e.control_plane import NAMESPACE, apply, control_plane, get, items, kubectl
-from tests.e2e.database import USER, Database, database
+from tests.e2e.argocd import refresh, running_argocd
+from tests.e2e.aws import REGION, Aws, running_aws
+from tests.e2e.control_plane import NAMESPACE, apply, get, items, kubectl, running_control_plane
+from tests.e2e.database import USER, Database, running_database
 from tests.e2e.network import HOST, VPC
-from tests.e2e.node import Node, node, runtime
+from tests.e2e.node import Node, running_containerd, running_node
 from tests.e2e.paths import CHECKOUT, RELEASES, REMOTE, ROOT, RUN
-from tests.e2e.processes import run, say, together, wait_for
+from tests.e2e.processes import enter_concurrently, print_progress, run, wait_for
 from tests.e2e.releases import REGISTRY, git
 
-PODS = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
-SECRET = "in-cluster"  # checkov:skip=CKV_SECRET_6:the name of a Secret
+POD_SELECTOR = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
+CLUSTER_SECRET = "in-cluster"  # checkov:skip=CKV_SECRET_6:the name of a Secret
+"""The Secret in which Argo CD keeps the cluster's environment (a label) and facts (annotations)."""
 
 
 class Cluster:
-    """What a test acts on, and what it sees of it."""
+    """The operations that tests run on the cluster, and the state that they inspect."""
 
     def __init__(self, node: Node, aws: Aws, database: Database, secret_arn: str) -> None:
         self.node = node
@@ -34,7 +35,7 @@ class Cluster:
 
     @property
     def environment(self) -> str:
-        return str(get("secrets", SECRET, ARGOCD)["metadata"]["labels"]["environment"])
+        return str(get("secrets", CLUSTER_SECRET, ARGOCD)["metadata"]["labels"]["environment"])
 
     @property
     def application(self) -> str:
@@ -42,58 +43,64 @@ class Cluster:
 
     @property
     def address(self) -> str:
-        """Where the Service answers."""
+        """The URL of the Service, by its cluster IP."""
         return f"http://{get('services', 'game-api')['spec']['clusterIP']}"
 
     def make(self, *arguments: str) -> str:
-        """One of the repository's own commands, in a clone of it, with our virtual environment."""
+        """Run make in CHECKOUT with the virtual environment of this repository."""
         environment = ROOT / ".venv"
-        kept = (f"--old-file={environment}/base", f"VENV={environment}")
-        return run("make", "--no-print-directory", "-C", CHECKOUT, *kept, *arguments)
+        # --old-file keeps make from reinstalling the environment.
+        options = (f"--old-file={environment}/base", f"VENV={environment}")
+        return run("make", "--no-print-directory", "-C", CHECKOUT, *options, *arguments)
 
     def push(self) -> str:
-        """Push main, and have Argo CD look at it; the revision."""
+        """Push the checkout to main, make Argo CD check it, and return the revision."""
         git("push", "--quiet", "origin", "HEAD:main")
         return self.refresh()
 
     def refresh(self) -> str:
+        """Pull main, make Argo CD check it, and return the revision."""
         git("pull", "--quiet", "--ff-only")
         refresh("root", self.application)
         return git("rev-parse", "HEAD")
 
     def bump(self, release: str) -> str:
-        """Deploy a release to dev; the revision that says so."""
-        say(self.make("bump", "ENV=dev", f"TAG={self.releases[release]}").strip())
+        """Deploy a release to dev with `make bump`, and return the revision."""
+        print_progress(self.make("bump", "ENV=dev", f"TAG={self.releases[release]}").strip())
         return self.refresh()
 
     def revert(self) -> str:
-        """Take back the last commit; the revision that does."""
+        """Revert the last commit, push, and return the revision."""
         git("revert", "--no-edit", "HEAD")
         return self.push()
 
     def set_fact(self, name: str, value: str) -> None:
-        """What Terraform does when a fact has changed."""
-        kubectl("annotate", "secret", SECRET, "-n", ARGOCD, "--overwrite", f"{name}={value}")
+        """Change a fact of the cluster as Terraform does: an annotation of its Secret."""
+        kubectl(
+            "annotate", "secret", CLUSTER_SECRET, "-n", ARGOCD, "--overwrite", f"{name}={value}"
+        )
 
-    def deployed(self) -> str:
-        """The release that the Deployment has."""
+    def deployed_release(self) -> str:
+        """The name of the release in the Deployment."""
         template = get("deployments", "game-api")["spec"]["template"]["spec"]
         tag = template["containers"][0]["image"].rpartition(":")[2]
         return next(name for name, sha in self.releases.items() if sha == tag)
 
     def is_served(self) -> bool:
-        """Whether whoever asks the Service gets an answer."""
+        """Return whether the Service answers a request."""
         try:
             return httpx2.get(f"{self.address}/health", timeout=5).status_code == 200
         except (KeyError, httpx2.HTTPError):
             return False
 
     def pods(self) -> list[dict[str, Any]]:
-        """The service's pods that are not ending."""
-        return [pod for pod in items("pods", PODS) if "deletionTimestamp" not in pod["metadata"]]
+        """Return the service's pods that are not terminating."""
+        return [
+            pod for pod in items("pods", POD_SELECTOR) if "deletionTimestamp" not in pod["metadata"]
+        ]
 
-    def pods_of(self, release: str) -> list[str]:
-        """The pods that are ready with this release."""
+    def ready_pods(self, release: str) -> list[str]:
+        """Return the names of the ready pods of a release."""
         return [
             pod["metadata"]["name"]
             for pod in self.pods()
@@ -101,20 +108,31 @@ class Cluster:
             and is_ready(pod)
         ]
 
-    def wait_until_others_have_ended(self) -> None:
-        """Wait until the pods that were asked to end have done so."""
-        wait_for("the old pods have ended", lambda: len(items("pods", PODS)) == len(self.pods()))
+    def config_map_name(self) -> str:
+        """Return the name of the ConfigMap that all pods read their settings from."""
+        names = {
+            str(pod["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"])
+            for pod in self.pods()
+        }
+        assert len(names) == 1
+        return names.pop()
 
-    def wait_until_all_are(self, release: str, seconds: float = 120) -> None:
-        """Wait until every pod is of this release and ready, and there are enough of them."""
+    def wait_for_terminating_pods(self) -> None:
+        """Wait until all terminating pods are gone."""
+        wait_for(
+            "the old pods are gone", lambda: len(items("pods", POD_SELECTOR)) == len(self.pods())
+        )
 
-        def done() -> bool:
+    def wait_for_rollout(self, release: str, seconds: float = 120) -> None:
+        """Wait until all replicas of the Deployment are ready and run this release."""
+
+        def is_complete() -> bool:
             deployment = get("deployments", "game-api")
-            wanted = deployment.get("spec", {}).get("replicas", 0)
-            ready = len(self.pods_of(release))
-            return bool(0 < wanted == ready == len(self.pods()))
+            replicas = deployment.get("spec", {}).get("replicas", 0)
+            ready = len(self.ready_pods(release))
+            return bool(0 < replicas == ready == len(self.pods()))
 
-        wait_for(f"all pods are {release}", done, seconds)
+        wait_for(f"all pods run release {release}", is_complete, seconds)
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
@@ -123,29 +141,30 @@ def is_ready(pod: dict[str, Any]) -> bool:
 
 
 @contextmanager
-def cluster() -> Iterator[Cluster]:
-    """A cluster, dev's, in which Argo CD has just begun to sync this repository."""
+def running_cluster() -> Iterator[Cluster]:
+    """Run a cluster of the dev environment, in which Argo CD has started its first sync."""
     with (
-        runtime() as images,
-        control_plane(),
-        together(argocd(), aws(), database()) as (_, amazon, documentdb),
-        node(images) as machine,
+        running_containerd() as image_import,
+        running_control_plane(),
+        enter_concurrently(running_argocd(), running_aws(), running_database()) as services,
+        running_node(image_import) as node,
     ):
-        secret_arn = amazon.create_secret(USER, documentdb.rotate_password())
-        playing = Cluster(machine, amazon, documentdb, secret_arn)
-        apply(*bootstrap(secret_arn))
-        say("Argo CD has its root Application")
-        yield playing
+        _, aws, database = services
+        secret_arn = aws.create_secret(USER, database.rotate_password())
+        cluster = Cluster(node, aws, database, secret_arn)
+        apply(*bootstrap_manifests(secret_arn))
+        print_progress("the root Application is applied")
+        yield cluster
 
 
-def bootstrap(secret_arn: str) -> list[dict[str, Any]]:
-    """The cluster's Secret, the root project and the root Application, as Terraform writes them."""
+def bootstrap_manifests(secret_arn: str) -> list[dict[str, Any]]:
+    """The cluster's Secret, the root project and the root Application, evaluated by Terraform."""
     folder = RUN / "terraform"
     folder.mkdir()
     variables = {
         "repository_url": f"file://{REMOTE}",
         "repository_revision": "main",
-        # The controller's chart is on the internet; a cluster may do without.
+        # The chart of the controller is on the internet, and the controller is optional.
         "load_balancer_controller": False,
     }
     facts = {
@@ -158,22 +177,21 @@ def bootstrap(secret_arn: str) -> list[dict[str, Any]]:
         "vpc_cidr": VPC,
         "vpc_id": "vpc-0123456789abcdef0",
     }
-    stand_in = {
+    # Replaces the variables and the state that terraform/argocd reads.
+    inputs = {
         "variable": {name: {"default": value} for name, value in variables.items()},
         "locals": {"base": {"environment": "dev", "facts": facts}},
     }
     (folder / "bootstrap.tf").write_text((ROOT / "terraform/argocd/bootstrap.tf").read_text())
-    (folder / "base.tf.json").write_text(json.dumps(stand_in))
-    printed = run(
-        *("terraform", f"-chdir={folder}", "console"), stdin="jsonencode(local.manifests)"
-    )
-    manifests: list[dict[str, Any]] = json.loads(json.loads(printed))
+    (folder / "base.tf.json").write_text(json.dumps(inputs))
+    output = run(*("terraform", f"-chdir={folder}", "console"), stdin="jsonencode(local.manifests)")
+    manifests: list[dict[str, Any]] = json.loads(json.loads(output))
     return manifests
 
 
-def answer_for_the_load_balancer() -> None:
-    """Write into the Ingress what the AWS Load Balancer Controller does when it has made one."""
-    wait_for("there is an Ingress", lambda: get("ingresses", "game-api"), 120)
+def set_ingress_address() -> None:
+    """Set the address in the Ingress status, as the AWS Load Balancer Controller does."""
+    wait_for("the Ingress exists", lambda: get("ingresses", "game-api"), 120)
     status = {"status": {"loadBalancer": {"ingress": [{"hostname": "game-api.elb.example"}]}}}
     kubectl(
         *("patch", "ingress", "game-api", "-n", NAMESPACE, "--subresource=status"),

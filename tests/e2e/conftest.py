@@ -1,4 +1,4 @@
-"""The cluster that all tests act on, the players that use it all the time, and the report."""
+"""Fixtures for the cluster and the client traffic, which all tests share, and the report."""
 
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -8,74 +8,74 @@ import pytest
 
 from tests.e2e import network
 from tests.e2e.argocd import wait_until_synced
-from tests.e2e.cluster import Cluster, answer_for_the_load_balancer, cluster
+from tests.e2e.cluster import Cluster, running_cluster, set_ingress_address
 from tests.e2e.paths import REPORT
-from tests.e2e.processes import say
+from tests.e2e.processes import print_progress
 from tests.e2e.report import Report, Row
 from tests.e2e.traffic import Traffic
 
-REPORTED = pytest.StashKey[Report]()
+REPORT_KEY = pytest.StashKey[Report]()
 Measure = Callable[[str], None]
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[REPORTED] = Report()
+    config.stash[REPORT_KEY] = Report()
 
 
 @pytest.fixture(scope="session")
 def bootstrapped() -> Iterator[tuple[Cluster, float]]:
-    """The cluster when Argo CD has just got its root Application, and when that was."""
+    """The cluster right after the root Application was applied, and the time of that moment."""
     network.enter()
-    with cluster() as playing:
-        yield playing, time.monotonic()
+    with running_cluster() as cluster:
+        yield cluster, time.monotonic()
 
 
 @pytest.fixture(scope="session")
-def first_sync(bootstrapped: tuple[Cluster, float]) -> float:
-    """The seconds from the root Application to everything Synced and Healthy."""
-    playing, began = bootstrapped
-    answer_for_the_load_balancer()
-    playing.wait_until_all_are("current", 180)
-    wait_until_synced("root", playing.application)
-    return time.monotonic() - began
+def first_sync_seconds(bootstrapped: tuple[Cluster, float]) -> float:
+    """Seconds from the root Application until all Applications are Synced and Healthy."""
+    cluster, started = bootstrapped
+    set_ingress_address()
+    cluster.wait_for_rollout("current", 180)
+    wait_until_synced("root", cluster.application)
+    return time.monotonic() - started
 
 
 @pytest.fixture(scope="session")
-def game(bootstrapped: tuple[Cluster, float], first_sync: float) -> Cluster:
-    """The cluster, with the service up."""
+def cluster(bootstrapped: tuple[Cluster, float], first_sync_seconds: float) -> Cluster:
+    """The cluster with the service deployed and ready."""
     return bootstrapped[0]
 
 
 @pytest.fixture(scope="session")
-def traffic(game: Cluster) -> Iterator[Traffic]:
-    """Players, from the first test that wants some until the end."""
-    with Traffic(game.address) as playing:
-        yield playing
+def traffic(cluster: Cluster) -> Iterator[Traffic]:
+    """Client traffic, from the first test that requests it until the end of the run."""
+    with Traffic(cluster.address) as traffic:
+        yield traffic
 
 
 @pytest.fixture
-def http(game: Cluster) -> Iterator[httpx2.Client]:
-    """A client of the service, through its Service."""
-    with httpx2.Client(base_url=game.address, timeout=10) as client:
+def http(cluster: Cluster) -> Iterator[httpx2.Client]:
+    """An HTTP client that reaches the pods through the Kubernetes Service."""
+    with httpx2.Client(base_url=cluster.address, timeout=10) as client:
         yield client
 
 
 @pytest.fixture
-def measured(record_property: Callable[[str, object], None]) -> Measure:
-    """Puts something into the report: `measured("commit to pods: 12 s")`."""
+def measure(record_property: Callable[[str, object], None]) -> Measure:
+    """Add a measurement to the report: `measure("commit to pods: 12 s")`."""
 
-    def measure(what: str) -> None:
-        say(f"  {what}")
-        record_property("measured", what)
+    def add(measurement: str) -> None:
+        print_progress(f"  {measurement}")
+        record_property("measured", measurement)
 
-    return measure
+    return add
 
 
 def pytest_runtest_protocol(item: pytest.Item) -> None:
-    say(shown(item))
+    print_progress(description(item))
 
 
-def shown(item: pytest.Item) -> str:
+def description(item: pytest.Item) -> str:
     """The first line of a test's docstring."""
     assert isinstance(item, pytest.Function)
     return (item.function.__doc__ or item.name).splitlines()[0]
@@ -87,15 +87,15 @@ def pytest_runtest_makereport(
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     outcome = yield
     if outcome.when == "call" or outcome.failed:
-        measured = [str(value) for name, value in outcome.user_properties if name == "measured"]
-        item.config.stash[REPORTED].rows.append(
-            Row(shown(item), outcome.outcome, measured, outcome.duration)
+        measurements = [str(value) for name, value in outcome.user_properties if name == "measured"]
+        item.config.stash[REPORT_KEY].rows.append(
+            Row(description(item), outcome.outcome, measurements, outcome.duration)
         )
     return outcome
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    report = terminalreporter.config.stash[REPORTED]
+    report = terminalreporter.config.stash[REPORT_KEY]
     if report.rows:
         report.write()
         terminalreporter.section("report")

@@ -1,4 +1,4 @@
-"""DocumentDB's part, played by SecantusDB with users, behind TLS."""
+"""A simulation of DocumentDB: SecantusDB with users and passwords, behind TLS."""
 
 import secrets
 import signal
@@ -12,14 +12,14 @@ from pymongo import MongoClient
 from tests.cluster import Cluster
 from tests.e2e.network import HOST
 from tests.e2e.paths import CERTIFICATE, RUN
-from tests.e2e.processes import Process, run, say
+from tests.e2e.processes import Process, print_progress, run
 
 USER = "gameapi"
 PORT = 27017
 
 
 class Database:
-    """The database, and what can happen to it."""
+    """The database server, and a TLS relay for each of its endpoints."""
 
     def __init__(self) -> None:
         self.server = Cluster(RUN / "database")
@@ -27,27 +27,29 @@ class Database:
         self.hosts = [HOST]
 
     def start(self) -> None:
-        """Start it, with what it held before."""
+        """Start the server with the data it had before, and a relay for each endpoint."""
         self.server.start("--auth", "--sync-on-commit")
         for host in self.hosts:
-            self._relay(host)
+            self._start_relay(host)
 
-    def serve_at(self, host: str) -> None:
-        """Have another endpoint."""
+    def add_endpoint(self, host: str) -> None:
         self.hosts.append(host)
-        self._relay(host)
+        self._start_relay(host)
 
-    def _relay(self, host: str) -> None:
+    def _start_relay(self, host: str) -> None:
         relay = self.relays[host] = Process(
             f"database-at-{host}",
             *(sys.executable, "-m", "tests.cluster"),
             *(host, str(PORT), str(self.server.port), CERTIFICATE),
         )
-        relay.start().wait_until("the database answers", lambda: bool(sockets("listening", host)))
+        relay.start().wait_until("the database answers", lambda: bool(peers("listening", host)))
 
     @contextmanager
-    def away(self) -> Iterator[None]:
-        """kill -9: nothing is said to anybody, and nothing written that was not."""
+    def outage(self) -> Iterator[None]:
+        """Kill the database with SIGKILL, so that it cannot close connections or flush writes.
+
+        It is started again when the block ends.
+        """
         self.kill()
         try:
             yield
@@ -60,36 +62,36 @@ class Database:
             relay.stop(signal.SIGKILL)
 
     def rotate_password(self) -> str:
-        """A new password for the user; connections that there are stay."""
+        """Set and return a new password for the user. Existing connections stay open."""
         password = secrets.token_urlsafe(24)
         self.server.set_password(USER, password)
         return password
 
     def client(self) -> MongoClient[dict[str, Any]]:
-        """Past the relay, to see what is stored."""
+        """Return an administrator's client that bypasses the relay, to inspect stored data."""
         return self.server.administrator()
 
     def connections(self, host: str | None = None) -> set[str]:
-        """The other ends of its clients' connections, to one endpoint or all."""
+        """The peer addresses of the clients' connections, to one endpoint or to all of them."""
         hosts = self.hosts if host is None else [host]
-        return {peer for host in hosts for peer in sockets("established", host)}
+        return {peer for host in hosts for peer in peers("established", host)}
 
 
-def sockets(state: str, host: str) -> list[str]:
-    """The peers of the database's sockets that are in this state."""
-    found = run("ss", "-Htn", "state", state, "src", f"{host}:{PORT}")
-    return [line.split()[-1] for line in found.splitlines()]
+def peers(state: str, host: str) -> list[str]:
+    """The peer addresses of the database's sockets in this state."""
+    output = run("ss", "-Htn", "state", state, "src", f"{host}:{PORT}")
+    return [line.split()[-1] for line in output.splitlines()]
 
 
 @contextmanager
-def database() -> Iterator[Database]:
-    """DocumentDB at HOST:PORT, with a user whose password nobody has yet."""
-    playing = Database()
-    playing.server.directory.mkdir()
-    playing.server.create()
-    playing.start()
+def running_database() -> Iterator[Database]:
+    """Run the database at HOST:PORT. Its user is created by the first `rotate_password`."""
+    database = Database()
+    database.server.directory.mkdir()
+    database.server.create()
+    database.start()
     try:
-        say("DocumentDB is played by SecantusDB")
-        yield playing
+        print_progress("the simulated DocumentDB (SecantusDB) is ready")
+        yield database
     finally:
-        playing.kill()
+        database.kill()

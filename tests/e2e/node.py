@@ -1,4 +1,4 @@
-"""One real node: containerd with a bridge for its pods, kubelet, kube-proxy."""
+"""The single node of the cluster: containerd with a bridge network, kubelet and kube-proxy."""
 
 import json
 import shlex
@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from tests.e2e.control_plane import get, kubectl
 from tests.e2e.network import BRIDGE, HOST, PODS
 from tests.e2e.paths import IMAGES, KUBECONFIG, PROGRAMS, RELEASES, RUN
-from tests.e2e.releases import PAUSE
-from tests.e2e.processes import Failed, Process, run, say, succeeds
+from tests.e2e.processes import Failed, Process, print_progress, run, succeeds
+from tests.e2e.releases import PAUSE_IMAGE
 
 NAME = "node1"
 FOLDER = RUN / "node"
 SOCKET = FOLDER / "containerd.sock"
-TO_CONTAINERD = (f"--address={SOCKET}", "--namespace=k8s.io")
+CTR_FLAGS = (f"--address={SOCKET}", "--namespace=k8s.io")
 
 CONTAINERD = f"""\
 version = 2
@@ -23,7 +23,7 @@ state = "/run/containerd"
 [grpc]
 address = "{SOCKET}"
 [plugins."io.containerd.grpc.v1.cri"]
-sandbox_image = "{PAUSE}"
+sandbox_image = "{PAUSE_IMAGE}"
 restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
 bin_dir = "/usr/lib/cni"
@@ -52,7 +52,7 @@ KUBELET = {
     "address": HOST,
     "containerRuntimeEndpoint": f"unix://{SOCKET}",
     "podLogsDir": f"{FOLDER}/logs",
-    # Only what a kubelet beside others on a machine without systemd needs.
+    # The kubelet shares the machine with other software, and the machine may not run systemd.
     "cgroupDriver": "cgroupfs",
     "cgroupsPerQOS": False,
     "enforceNodeAllocatable": [],
@@ -80,29 +80,29 @@ KUBE_PROXY = {
 
 
 class Node:
-    """The node; its kubelet can be stopped, and what runs on it killed."""
+    """The running node. Tests can stop its kubelet and kill its containers."""
 
     def __init__(self, kubelet: Process) -> None:
         self.kubelet = kubelet
 
     def kill(self, pod: str) -> None:
-        """kill -9 the service in a pod."""
+        """Send SIGKILL to the service's process in a pod."""
         container = get("pods", pod)["status"]["containerStatuses"][0]["containerID"]
         for line in ctr("tasks", "list").splitlines()[1:]:
             task, process, _ = line.split()
             if container.endswith(task):
                 run("kill", "-9", process)
                 return
-        raise Failed(f"{pod} has no process")
+        raise Failed(f"found no process of pod {pod}")
 
 
 def ctr(*arguments: str) -> str:
-    return run("ctr", *TO_CONTAINERD, *arguments)
+    return run("ctr", *CTR_FLAGS, *arguments)
 
 
 @contextmanager
-def runtime() -> Iterator[Process]:
-    """containerd, and the process that gives it the images once there are all of them."""
+def running_containerd() -> Iterator[Process]:
+    """Run containerd, and yield the process that imports the images once all of them are built."""
     for name, text in (
         ("containerd.toml", CONTAINERD),
         ("cni/10-pods.conflist", json.dumps(CNI)),
@@ -113,16 +113,16 @@ def runtime() -> Iterator[Process]:
         (FOLDER / name).write_text(text)
     with Process("containerd", "containerd", f"--config={FOLDER}/containerd.toml") as containerd:
         containerd.wait_until("containerd answers", lambda: succeeds(ctr, "version"))
-        take = shlex.join(["ctr", *TO_CONTAINERD, "images", "import", str(IMAGES)])
         wait = f"until [ -e {shlex.quote(str(RELEASES))} ]; do sleep 0.2; done"
-        yield Process("images", "sh", "-c", f"{wait}; exec {take}").start()
+        import_images = shlex.join(["ctr", *CTR_FLAGS, "images", "import", str(IMAGES)])
+        yield Process("images", "sh", "-c", f"{wait}; exec {import_images}").start()
 
 
 @contextmanager
-def node(images: Process) -> Iterator[Node]:
-    """A node that is ready, and has the images."""
-    images.wait()
-    say("the node has the images")
+def running_node(image_import: Process) -> Iterator[Node]:
+    """Run the kubelet and kube-proxy after the images are imported, and yield the ready node."""
+    image_import.wait()
+    print_progress("the images are imported into the node")
     kubelet = Process(
         "kubelet",
         *(PROGRAMS / "kubelet", f"--config={FOLDER}/kubelet.yaml"),
@@ -132,7 +132,7 @@ def node(images: Process) -> Iterator[Node]:
     proxy = Process("kube-proxy", PROGRAMS / "kube-proxy", f"--config={FOLDER}/kube-proxy.yaml")
     with kubelet, proxy:
         kubelet.wait_until("the node is ready", _is_ready)
-        say("the node is ready")
+        print_progress("the node is ready")
         yield Node(kubelet)
 
 

@@ -1,4 +1,7 @@
-"""Where the cluster keeps its files: outside of the repository, since there are mounts in it."""
+"""The directories and files of the cluster.
+
+They are outside of the repository because some of them contain mounts.
+"""
 
 import os
 from pathlib import Path
@@ -6,9 +9,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("GAME_API_E2E_DIR", "/var/tmp/game-api-e2e")).resolve()
 
-BUILT = HOME / "built"  # programs and images: stays, so that the next start is quick
+BUILT = HOME / "built"  # programs and images, kept so that the next start is quick
 PROGRAMS = BUILT / "programs"
-RUN = HOME / "run"  # the cluster that runs, or ran last: removed before the next one
+RUN = HOME / "run"  # files of the current or the last cluster, removed before the next start
 LOGS = RUN / "logs"
 KUBECONFIG = RUN / "kubeconfig"
 REMOTE = RUN / "repository.git"

@@ -1,4 +1,4 @@
-"""Programs that run beside the tests, and waiting for what they do."""
+"""Child processes, progress messages, and helpers that wait for a condition."""
 
 import os
 import signal
@@ -14,24 +14,28 @@ from typing import Any, Self, TypeVar
 from tests.e2e.paths import LOGS
 
 T = TypeVar("T")
-PAUSE = 0.25
+POLL_INTERVAL = 0.25
+"""Seconds between two checks of a condition."""
 STARTED = time.monotonic()
 
 
-def say(what: str) -> None:
-    """Progress, with the seconds since the start."""
-    print(f"[{time.monotonic() - STARTED:6.1f} s] {what}", file=sys.stderr, flush=True)
+def print_progress(message: str) -> None:
+    """Print a message to stderr with the seconds since the program started."""
+    print(f"[{time.monotonic() - STARTED:6.1f} s] {message}", file=sys.stderr, flush=True)
 
 
 class Failed(Exception):
-    """Something did not work; the text is for the person who started it."""
+    """A step failed. The message is shown to the person who ran the command."""
 
 
 def run(
     *command: str | Path, folder: Path | None = None, stdin: str | None = None, **environment: str
 ) -> str:
-    """A command's output. Raises Failed with what it wrote."""
-    done = subprocess.run(
+    """Run a command and return its standard output.
+
+    Raises Failed with the command's output if the exit code is not 0.
+    """
+    result = subprocess.run(
         command,
         cwd=folder,
         env={**os.environ, **environment},
@@ -39,14 +43,14 @@ def run(
         text=True,
         capture_output=True,
     )
-    if done.returncode != 0:
+    if result.returncode != 0:
         words = " ".join(str(word) for word in command)
-        raise Failed(f"{words}: exit code {done.returncode}\n{done.stdout}{done.stderr}")
-    return done.stdout
+        raise Failed(f"{words}: exit code {result.returncode}\n{result.stdout}{result.stderr}")
+    return result.stdout
 
 
 def succeeds(command: Callable[..., str], *arguments: str) -> bool:
-    """Whether a command, such as `run`, does not fail."""
+    """Return whether a function such as `run` finishes without raising Failed."""
     try:
         command(*arguments)
     except Failed:
@@ -54,21 +58,29 @@ def succeeds(command: Callable[..., str], *arguments: str) -> bool:
     return True
 
 
-def wait_for(what: str, condition: Callable[[], T | None], seconds: float = 60) -> T:
-    """What the condition returns, once that is something. Raises Failed after so many seconds."""
+def wait_for(description: str, condition: Callable[[], T | None], seconds: float = 60) -> T:
+    """Call the condition until its result is truthy, and return that result.
+
+    The description completes the sentence "waiting until ...". Raises Failed after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while True:
-        found = condition()
-        if found:
-            return found
+        result = condition()
+        if result:
+            return result
         if time.monotonic() > deadline:
-            raise Failed(f"after {seconds:.0f} s still not: {what} (found {found!r})")
-        time.sleep(PAUSE)
+            raise Failed(
+                f"timed out after {seconds:.0f} s waiting until {description} (got {result!r})"
+            )
+        time.sleep(POLL_INTERVAL)
 
 
 @contextmanager
-def together(*contexts: AbstractContextManager[Any]) -> Iterator[list[Any]]:
-    """Enter contexts, each in a thread; what they give. If one fails the others are left."""
+def enter_concurrently(*contexts: AbstractContextManager[Any]) -> Iterator[list[Any]]:
+    """Enter each context manager in its own thread, and yield their values in order.
+
+    If one of them raises, the others are exited.
+    """
     with ExitStack() as stack:
         with ThreadPoolExecutor() as pool:
             entered = list(pool.map(stack.enter_context, contexts))
@@ -76,7 +88,7 @@ def together(*contexts: AbstractContextManager[Any]) -> Iterator[list[Any]]:
 
 
 class Process:
-    """A program that runs until it is stopped, or its `with` ends; it writes to a log."""
+    """A program that runs until it is stopped or its `with` block ends. Its output is logged."""
 
     def __init__(self, name: str, *command: str | Path, **environment: str) -> None:
         self.name = name
@@ -94,12 +106,13 @@ class Process:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                process_group=0,  # Ctrl-C is for the tests, which then stop it in order
+                # Ctrl-C reaches only the tests, which then stop the processes in order.
+                process_group=0,
             )
         return self
 
     def stop(self, number: signal.Signals = signal.SIGTERM, seconds: float = 10) -> None:
-        """Ask it to end; make it end after some seconds."""
+        """Send a signal, and kill the process if it is still running after `seconds`."""
         if self.process is not None:
             self.process.send_signal(number)
             try:
@@ -109,25 +122,27 @@ class Process:
                 self.process.wait()
             self.process = None
 
-    def wait_until(self, what: str, condition: Callable[[], bool], seconds: float = 60) -> None:
-        """Wait for a condition. Raises Failed, with the end of the log, should it end before."""
+    def wait_until(
+        self, description: str, condition: Callable[[], bool], seconds: float = 60
+    ) -> None:
+        """Wait for a condition. Raises Failed with the end of the log if the process exits."""
 
-        def met() -> bool:
-            self.check()
+        def is_met() -> bool:
+            self.check_running()
             return condition()
 
-        wait_for(what, met, seconds)
+        wait_for(description, is_met, seconds)
 
     def wait(self) -> None:
-        """Wait for its end. Raises Failed when that is not a good one."""
+        """Wait for the process to exit. Raises Failed with its log if the exit code is not 0."""
         if self.process is None or self.process.wait() != 0:
             raise Failed(f"{self.name}: {self.log.read_text(errors='replace')}")
 
-    def check(self) -> None:
-        """Raises Failed, with the end of the log, when it is not there any more."""
+    def check_running(self) -> None:
+        """Raise Failed with the end of the log if the process is not running."""
         if self.process is None or self.process.poll() is not None:
             tail = self.log.read_text(errors="replace").splitlines()[-15:]
-            raise Failed("\n".join([f"{self.name} has ended:", *tail]))
+            raise Failed("\n".join([f"{self.name} has exited:", *tail]))
 
     def __enter__(self) -> Self:
         return self if self.process else self.start()

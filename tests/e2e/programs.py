@@ -1,4 +1,7 @@
-"""Kubernetes' and Argo CD's programs, built from the Go modules that go.mod and go.sum here pin."""
+"""Builds the programs of Kubernetes and Argo CD from Go modules.
+
+The go.mod and go.sum files in the folders beside this file pin the versions.
+"""
 
 import hashlib
 import os
@@ -8,22 +11,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tests.e2e.paths import LOGS, PROGRAMS
-from tests.e2e.processes import Failed, run, say
+from tests.e2e.processes import Failed, print_progress, run
 
 HERE = Path(__file__).parent
-TELL = 30
-"""Seconds between two words of a build that goes on."""
+PROGRESS_INTERVAL = 30
+"""Seconds between two progress messages of a running build."""
 
 
 class Module(NamedTuple):
-    """A folder with a go.mod, the module in it whose version counts, the variables that say so,
-    and what is built of it."""
+    """A Go module that programs are built from."""
 
     name: str
+    """The folder with the go.mod file."""
     module: str
+    """The module in go.mod whose version is the release."""
     variables: dict[str, str]
+    """The linker variables that hold the version, and their values as format strings."""
     minutes: int
+    """How long the first build takes."""
     packages: dict[str, str]
+    """The programs to build, and the package of each."""
 
 
 MODULES = (
@@ -66,25 +73,28 @@ ENVIRONMENT = {"GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0"}
 
 
 def version(module: Module) -> str:
-    """The version that go.mod pins, as 1.2.3."""
+    """The version that go.mod pins, without the leading v, such as 1.2.3."""
     folder = HERE / module.name
-    found = run("go", "list", "-m", "-f", "{{.Version}}", module.module, folder=folder)
-    return found.strip().removeprefix("v")
+    output = run("go", "list", "-m", "-f", "{{.Version}}", module.module, folder=folder)
+    return output.strip().removeprefix("v")
 
 
-def sources(name: str) -> Path:
-    """Where the module's files are, for what it has beside programs."""
+def source_directory(name: str) -> Path:
+    """The directory of a module's source files, which also contain manifests."""
     module = next(module for module in MODULES if module.name == name)
-    found = run(
+    output = run(
         *("go", "list", "-m", "-f", "{{.Dir}}", module.module),
         folder=HERE / name,
         **ENVIRONMENT,
     )
-    return Path(found.strip())
+    return Path(output.strip())
 
 
 def build() -> None:
-    """Build what is not built yet, which takes minutes the first time. Raises Failed."""
+    """Build the programs that are missing or outdated. Raises Failed if a build fails.
+
+    The first build takes several minutes.
+    """
     for module in MODULES:
         folder = HERE / module.name
         pinned = b"".join((folder / name).read_bytes() for name in ("go.mod", "go.sum"))
@@ -93,8 +103,10 @@ def build() -> None:
         if stamp.is_file() and stamp.read_text() == key:
             continue
         release = version(module)
-        about = f"{module.name} {release}"
-        say(f"building {about}; about {module.minutes} minutes with nothing built before")
+        name_and_version = f"{module.name} {release}"
+        print_progress(
+            f"building {name_and_version}; the first build takes about {module.minutes} minutes"
+        )
         stamp.unlink(missing_ok=True)
         variables = {
             name: value.format(*release.split(".")) for name, value in module.variables.items()
@@ -103,7 +115,7 @@ def build() -> None:
         for program, package in module.packages.items():
             _go_build(folder, flags, PROGRAMS / program, package)
         stamp.write_text(key)
-        say(f"built {about}")
+        print_progress(f"built {name_and_version}")
 
 
 def _go_build(folder: Path, flags: str, program: Path, package: str) -> None:
@@ -122,10 +134,10 @@ def _go_build(folder: Path, flags: str, program: Path, package: str) -> None:
             started = time.monotonic()
             while True:
                 try:
-                    code = build.wait(TELL)
+                    code = build.wait(PROGRESS_INTERVAL)
                     break
                 except subprocess.TimeoutExpired:
-                    say(f"  {program.name}: {time.monotonic() - started:.0f} s")
+                    print_progress(f"  {program.name}: {time.monotonic() - started:.0f} s")
         finally:
             build.kill()
             build.wait()

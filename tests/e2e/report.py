@@ -1,4 +1,4 @@
-"""What was shown, as a table: printed at the end, and written for the documentation."""
+"""The report: a Markdown table of the tests, printed at the end and written to a file."""
 
 import os
 import time
@@ -11,31 +11,35 @@ from tests.e2e.releases import git
 
 @dataclass
 class Row:
-    """One test: what it shows, its outcome, what it measured, and the seconds it took."""
+    """One test: its description, outcome, measurements, and duration in seconds."""
 
-    shown: str
+    description: str
     outcome: str
-    measured: list[str]
+    measurements: list[str]
     seconds: float
 
 
 @dataclass
 class Report:
+    """The rows of all tests that have run."""
+
     rows: list[Row] = field(default_factory=list)
-    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.monotonic)
 
     def markdown(self) -> str:
         versions = " ".join(f"{module.name} {version(module)}," for module in MODULES)
         lines = [
             f"Commit {git('rev-parse', '--short=12', 'origin/main')}, {versions}"
-            f" {os.cpu_count()} cores, {time.monotonic() - self.began:.0f} s in all.",
+            f" {os.cpu_count()} cores, {time.monotonic() - self.started:.0f} s in total.",
             "",
-            "| shown | | measured | seconds |",
+            "| Test | Result | Measured | Seconds |",
             "|---|---|---|---:|",
         ]
         for row in self.rows:
-            measured = "; ".join(row.measured)
-            lines.append(f"| {row.shown} | {row.outcome} | {measured} | {row.seconds:.0f} |")
+            measurements = "; ".join(row.measurements)
+            lines.append(
+                f"| {row.description} | {row.outcome} | {measurements} | {row.seconds:.0f} |"
+            )
         return "\n".join(lines) + "\n"
 
     def write(self) -> None:

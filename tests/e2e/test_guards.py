@@ -1,4 +1,4 @@
-"""What must not be deployed is refused, and what is deployed may do no more than it needs."""
+"""Forbidden resources are refused, and the service's pods have no unnecessary privileges."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from tests.e2e.paths import CHECKOUT, REMOTE
 from tests.e2e.processes import Failed, wait_for
 from tests.e2e.releases import git
 
-LOOK = """
+INSPECT = """
 import os, pathlib
 status = dict(
     line.split(":", 1) for line in pathlib.Path("/proc/1/status").read_text().splitlines()
@@ -27,23 +27,23 @@ print(os.getuid(), int(status["CapEff"], 16), status["NoNewPrivs"].strip(),
 """
 
 
-def test_pods_have_no_privileges(game: Cluster) -> None:
-    """A pod runs as nobody, on a read-only file system, without privileges or a token"""
-    pod = game.pods()[0]["metadata"]["name"]
-    seen = kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", LOOK).split()
+def test_pods_have_no_privileges(cluster: Cluster) -> None:
+    """A pod runs as a non-root user, with a read-only file system, no capabilities and no token"""
+    pod = cluster.pods()[0]["metadata"]["name"]
+    seen = kubectl("exec", "-n", NAMESPACE, pod, "--", "python3", "-c", INSPECT).split()
     assert seen == ["10001", "0", "1", "2", "False", "False"]
 
 
-@pytest.mark.usefixtures("game")
-def test_privileged_pod() -> None:
-    """A privileged pod is refused in the namespace"""
+@pytest.mark.usefixtures("cluster")
+def test_the_namespace_refuses_a_privileged_pod() -> None:
+    """The namespace refuses a privileged pod"""
     privileged = ("--image=any", "--privileged", "--restart=Never")
     with pytest.raises(Failed, match='violates PodSecurity "restricted:v1.34"'):
         kubectl("run", "privileged", "-n", NAMESPACE, *privileged)
 
 
 def application(name: str, namespace: str, path: str, revision: str) -> dict[str, Any]:
-    """One of the project that the game API's own is of."""
+    """An Application in the AppProject of the game API."""
     server = "https://kubernetes.default.svc"
     return {
         "apiVersion": "argoproj.io/v1alpha1",
@@ -58,25 +58,28 @@ def application(name: str, namespace: str, path: str, revision: str) -> dict[str
     }
 
 
-@pytest.mark.usefixtures("game")
-def test_application_outside_of_its_namespaces() -> None:
-    """The AppProject refuses an Application for another namespace"""
+@pytest.mark.usefixtures("cluster")
+def test_the_project_refuses_another_namespace() -> None:
+    """The AppProject refuses an Application that deploys to another namespace"""
     apply(application("outside", "kube-system", "apps/game-api/overlays/dev", "main"))
     try:
-        wait_for("it is refused", lambda: "do not match any of the allowed" in told("outside"))
+        wait_for(
+            "the Application is refused",
+            lambda: "do not match any of the allowed" in status_of("outside"),
+        )
     finally:
         kubectl("delete", "application", "outside", "-n", ARGOCD)
 
 
-@pytest.mark.usefixtures("game")
-def test_application_of_other_kinds() -> None:
+@pytest.mark.usefixtures("cluster")
+def test_the_project_refuses_a_kind_that_it_does_not_list() -> None:
     """The AppProject refuses an Application with a kind that it does not list"""
     git("checkout", "--quiet", "-b", "other-kinds")
     try:
         folder = CHECKOUT / "apps/other-kinds"
         folder.mkdir()
         (folder / "secret.yaml").write_text(
-            "{apiVersion: v1, kind: Secret, metadata: {name: of-another-kind}}\n"
+            "{apiVersion: v1, kind: Secret, metadata: {name: unlisted}}\n"
         )
         git("add", ".")
         git("commit", "--quiet", "--message=test: a kind that the project does not list")
@@ -85,12 +88,15 @@ def test_application_of_other_kinds() -> None:
         git("checkout", "--quiet", "main")
     apply(application("other-kinds", NAMESPACE, "apps/other-kinds", "other-kinds"))
     try:
-        wait_for("it is refused", lambda: "is not permitted in project" in told("other-kinds"))
-        assert get("secrets", "of-another-kind") == {}
+        wait_for(
+            "the Application is refused",
+            lambda: "is not permitted in project" in status_of("other-kinds"),
+        )
+        assert get("secrets", "unlisted") == {}
     finally:
         kubectl("delete", "application", "other-kinds", "-n", ARGOCD)
 
 
-def told(name: str) -> str:
-    """All that Argo CD says of an Application."""
+def status_of(name: str) -> str:
+    """The complete status of an Application as text."""
     return str(get("applications", name, ARGOCD).get("status"))

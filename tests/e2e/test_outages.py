@@ -1,4 +1,4 @@
-"""What fails by itself heals by itself, and clients see what the contract says."""
+"""The service recovers from outages by itself, and clients get the documented responses."""
 
 import time
 
@@ -11,139 +11,152 @@ from tests.e2e.processes import wait_for
 from tests.e2e.traffic import Traffic
 
 OUTAGE = 20
-"""Seconds."""
-LIMIT = 5
-"""Seconds in which a request gets its answer without a database, by the contract."""
+"""The length of an outage, in seconds."""
+RESPONSE_LIMIT = 5
+"""Seconds within which a request gets its response while the database is down, as documented."""
 
 
-def restarts(game: Cluster) -> dict[str, int]:
-    """How often each pod's container was started again."""
+def restarts(cluster: Cluster) -> dict[str, int]:
+    """The restart count of each pod's container."""
     return {
         pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"]
-        for pod in game.pods()
+        for pod in cluster.pods()
     }
 
 
-def all_ready(game: Cluster) -> bool:
-    pods = game.pods()
+def all_ready(cluster: Cluster) -> bool:
+    pods = cluster.pods()
     return len(pods) >= 2 and all(is_ready(pod) for pod in pods)
 
 
-def test_password_rotation(game: Cluster, traffic: Traffic, measured: Measure) -> None:
-    """The database's password is rotated: no restart, and no request fails"""
-    before = restarts(game)
-    addresses = {pod["status"]["podIP"] for pod in game.pods()}
+def test_a_password_rotation_fails_no_request(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """A rotation of the database password restarts no pod and fails no request"""
+    before = restarts(cluster)
+    addresses = {pod["status"]["podIP"] for pod in cluster.pods()}
     with traffic.window() as window:
-        began = time.monotonic()
-        password = game.database.rotate_password()
-        game.aws.change_secret(game.secret_arn, USER, password)
-        peers = game.database.connections()
+        started = time.monotonic()
+        password = cluster.database.rotate_password()
+        cluster.aws.change_secret(cluster.secret_arn, USER, password)
+        peers = cluster.database.connections()
         old = {peer for peer in peers if peer.rpartition(":")[0] in addresses}
         assert old
-        while old & game.database.connections():
-            # More at once than there are connections: the new ones need the new password.
+        while old & cluster.database.connections():
+            # There are more requests than open connections, so the pods open new ones, which need
+            # the new password.
             traffic.burst(60)
-            assert time.monotonic() - began < 60, "connections from before are still there"
-        took = time.monotonic() - began
-    measured(f"no connection from before after {took:.0f} s")
-    measured(window.summary())
+            assert time.monotonic() - started < 60, "old connections are still open"
+        seconds = time.monotonic() - started
+    measure(f"all old connections closed after {seconds:.0f} s")
+    measure(window.summary())
     assert not window.failed
-    assert restarts(game) == before
+    assert restarts(cluster) == before
 
 
-def test_killed_pod(game: Cluster, traffic: Traffic, measured: Measure) -> None:
-    """A pod is killed with -9: its own requests are lost, and nothing that was acknowledged"""
-    before = restarts(game)
+def test_a_killed_pod_loses_no_acknowledged_write(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """A pod killed with SIGKILL loses the requests in progress, but no acknowledged write"""
+    before = restarts(cluster)
     victim = next(iter(before))
     with traffic.window() as window:
-        game.node.kill(victim)
-        wait_for("it is started again", lambda: restarts(game) != before)
-        wait_for("it is ready again", lambda: all_ready(game))
-    # A connection that ends or is refused: the pod never answers wrongly.
+        cluster.node.kill(victim)
+        wait_for("the container is restarted", lambda: restarts(cluster) != before)
+        wait_for("all pods are ready", lambda: all_ready(cluster))
+    # Connections may break or be refused, but every response is correct.
     outcomes = {request.outcome for request in window.failed}
     assert outcomes <= {"ConnectError", "ReadError", "RemoteProtocolError", "WriteError"}
-    assert restarts(game) == before | {victim: before[victim] + 1}
-    measured(window.summary())
-    assert traffic.lost() == []
+    assert restarts(cluster) == before | {victim: before[victim] + 1}
+    measure(window.summary())
+    assert traffic.lost_writes() == []
     with traffic.window() as window:
-        wait_for("some requests", lambda: len(window.requests) > 50)
+        wait_for("50 requests are sent", lambda: len(window.requests) > 50)
     assert not window.failed
 
 
-def test_stopped_kubelet(game: Cluster, traffic: Traffic, measured: Measure) -> None:
-    """The kubelet is stopped for 20 s: nobody notices until it is back and asks every pod anew"""
-    before = restarts(game)
-    kubelet = game.node.kubelet
+def test_no_request_fails_while_the_kubelet_is_stopped(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """No request fails while the kubelet is stopped for 20 s, but some may after it is restarted"""
+    before = restarts(cluster)
+    kubelet = cluster.node.kubelet
     with traffic.window() as stopped:
         kubelet.stop()
         time.sleep(OUTAGE)
     with traffic.window() as returned:
         kubelet.start()
         time.sleep(5)
-        wait_for("the pods are ready", lambda: all_ready(game))
-    measured(f"while it was stopped: {stopped.summary()}")
-    measured(f"when it came back: {returned.summary()}")
+        wait_for("all pods are ready", lambda: all_ready(cluster))
+    measure(f"stopped: {stopped.summary()}")
+    measure(f"restarted: {returned.summary()}")
     assert not stopped.failed
-    # Until it has asked them, Kubernetes takes the pods of this node, here all, for not ready.
+    # After its restart the kubelet reports the pods of its node as not ready until it has probed
+    # them. All pods are on this node.
     assert {request.outcome for request in returned.failed} <= {"ConnectError"}
-    assert restarts(game) == before
+    assert restarts(cluster) == before
 
 
-def test_database_away(game: Cluster, traffic: Traffic, measured: Measure) -> None:
-    """The database is gone for 20 s: 503 database_unavailable, soon; then all is as before"""
-    before = restarts(game)
+def test_requests_get_503_while_the_database_is_down(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """The database is down for 20 s: requests soon get 503 database_unavailable, then succeed"""
+    before = restarts(cluster)
     with traffic.window() as window:
-        with game.database.away():
+        with cluster.database.outage():
             time.sleep(OUTAGE)
-        back = time.monotonic()
-        wait_for("requests are answered", lambda: answered(game))
-    measured(window.summary())
+        restored = time.monotonic()
+        wait_for("requests succeed", lambda: requests_succeed(cluster))
+    measure(window.summary())
     slowest = max(request.seconds for request in window.failed)
-    healed = max(request.began + request.seconds for request in window.failed) - back
-    measured(f"slowest refusal {slowest:.1f} s; the last one {healed:.1f} s after its return")
+    last = max(request.started + request.seconds for request in window.failed) - restored
+    measure(f"slowest failure: {slowest:.1f} s; last failure {last:.1f} s after the restart")
     for request in window.failed:
-        assert request.answer, f"{request.what}: {request.outcome}"
-        assert request.answer.status_code == 503, request.answer.text
-        assert request.answer.json()["code"] == "database_unavailable"
-        assert int(request.answer.headers["retry-after"]) >= 1
-        assert request.seconds < LIMIT + 1  # and what it takes on a busy machine
-    assert restarts(game) == before
-    assert all_ready(game)
-    assert traffic.lost() == []
+        assert request.response, f"{request.name}: {request.outcome}"
+        assert request.response.status_code == 503, request.response.text
+        assert request.response.json()["code"] == "database_unavailable"
+        assert int(request.response.headers["retry-after"]) >= 1
+        assert request.seconds < RESPONSE_LIMIT + 1  # the machine may be busy
+    assert restarts(cluster) == before
+    assert all_ready(cluster)
+    assert traffic.lost_writes() == []
 
 
-def answered(game: Cluster) -> bool:
-    answers = [httpx2.get(f"{game.address}/api/v1/players?limit=1", timeout=10) for _ in range(8)]
-    return all(answer.status_code == 200 for answer in answers)
+def requests_succeed(cluster: Cluster) -> bool:
+    url = f"{cluster.address}/api/v1/players?limit=1"
+    responses = [httpx2.get(url, timeout=10) for _ in range(8)]
+    return all(response.status_code == 200 for response in responses)
 
 
-def logs_of(game: Cluster) -> str:
-    """What one of the pods says of its logs."""
-    detailed = httpx2.get(f"{game.address}/health/detailed")
+def log_delivery_status(cluster: Cluster) -> str:
+    """The status of the `logs` component in one of the pods."""
+    detailed = httpx2.get(f"{cluster.address}/health/detailed")
     assert detailed.status_code == 200
     return str(detailed.json()["components"]["logs"]["status"])
 
 
-def read(game: Cluster) -> str:
-    """The id of a request."""
-    answer = httpx2.get(f"{game.address}/api/v1/players?limit=1")
-    assert answer.status_code == 200
-    return str(answer.headers["x-request-id"])
+def send_request(cluster: Cluster) -> str:
+    """Send a request and return its request id."""
+    response = httpx2.get(f"{cluster.address}/api/v1/players?limit=1")
+    assert response.status_code == 200
+    return str(response.headers["x-request-id"])
 
 
-def is_logged(game: Cluster, of: str) -> bool:
-    return any(line.get("request_id") == of for line in game.aws.log_lines())
+def is_logged(cluster: Cluster, request_id: str) -> bool:
+    return any(line.get("request_id") == request_id for line in cluster.aws.log_lines())
 
 
-def test_aws_away(game: Cluster, traffic: Traffic, measured: Measure) -> None:
-    """Secrets Manager and CloudWatch are gone: no request fails, and no line is lost"""
-    before = restarts(game)
+def test_an_aws_outage_fails_no_request_and_loses_no_log_line(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """Secrets Manager and CloudWatch are unreachable: no request fails, and no log line is lost"""
+    before = restarts(cluster)
     with traffic.window() as window:
-        with game.aws.away():
-            wait_for("it says that logs are not delivered", lambda: logs_of(game) == "degraded")
-            during = read(game)
-        wait_for("what was logged meanwhile arrives", lambda: is_logged(game, during))
-        wait_for("it says that all is well", lambda: logs_of(game) == "ok")
-    measured(window.summary())
+        with cluster.aws.outage():
+            wait_for("logs are degraded", lambda: log_delivery_status(cluster) == "degraded")
+            request_id = send_request(cluster)
+        wait_for("the logs of the outage arrive", lambda: is_logged(cluster, request_id))
+        wait_for("logs are ok", lambda: log_delivery_status(cluster) == "ok")
+    measure(window.summary())
     assert not window.failed
-    assert restarts(game) == before
+    assert restarts(cluster) == before

@@ -1,4 +1,4 @@
-"""Players: a constant rate of requests, and a memory of what was acknowledged to them."""
+"""Client traffic: a constant rate of requests, and a record of the acknowledged writes."""
 
 import asyncio
 import itertools
@@ -16,69 +16,69 @@ import httpx2
 from tests.e2e.processes import Failed, wait_for
 
 RATE = 50
-"""Requests a second."""
+"""Requests per second."""
 SEATS = 16
 TIMEOUT = 10
-"""Seconds after which a request counts as hung."""
+"""Seconds after which a request fails with a timeout."""
 
 
 @dataclass
 class Request:
-    """One request, and what became of it: a status, or the error's name."""
+    """A request, and its outcome: a status code, "wrong response", or the name of an error."""
 
-    began: float
-    what: str
+    started: float
+    name: str
     outcome: str = ""
     seconds: float = 0
-    answer: httpx2.Response | None = None
-    expected: bool = False
+    response: httpx2.Response | None = None
+    as_expected: bool = False
 
 
 @dataclass
 class Window:
-    """The requests that began while it was open."""
+    """The requests that started while the window was open."""
 
     requests: list[Request] = field(default_factory=list)
 
     @property
     def failed(self) -> list[Request]:
-        return [request for request in self.requests if not request.expected]
+        return [request for request in self.requests if not request.as_expected]
 
     def summary(self) -> str:
-        """How many there were, and what became of those that failed."""
+        """The number of requests, and the outcomes of those that failed."""
         outcomes = Counter(request.outcome for request in self.failed)
-        said = ", ".join(f"{number} x {outcome}" for outcome, number in outcomes.most_common())
-        within = f" within {self.failing_for():.1f} s" if said else ""
-        return f"{len(self.requests)} requests, {said or 'none failed'}{within}"
+        failures = ", ".join(f"{number} x {outcome}" for outcome, number in outcomes.most_common())
+        duration = f" within {self.failure_duration():.1f} s" if failures else ""
+        return f"{len(self.requests)} requests, {failures or 'none failed'}{duration}"
 
-    def failing_for(self) -> float:
-        """Seconds from the first failure to the end of the last one."""
+    def failure_duration(self) -> float:
+        """Seconds from the start of the first failed request to the end of the last one."""
         if not self.failed:
             return 0
-        ends = max(request.began + request.seconds for request in self.failed)
-        return ends - min(request.began for request in self.failed)
+        last_end = max(request.started + request.seconds for request in self.failed)
+        return last_end - min(request.started for request in self.failed)
 
 
 class Traffic:
-    """Reads, writes and joins in a thread of their own.
+    """Sends reads, writes and joins from a background thread.
 
-    Half of the requests have a connection each, so that the Service decides anew for each of them;
-    the others keep theirs.
+    Half of the requests open a new connection, so that the Service selects a pod for each of them.
+    The others use persistent connections.
     """
 
     def __init__(self, address: str) -> None:
         self.address = address
         self.windows: list[Window] = []
         self.ratings: dict[str, set[int]] = {}
-        """Of each player whose creation was acknowledged: what the rating may be."""
+        """The possible ratings of each player whose creation was acknowledged."""
         self.seats: dict[str, set[str]] = {}
-        """Of each session: the players whose joining was acknowledged."""
-        self._idle: deque[str] = deque()  # players that no request is changing
-        self._standing: deque[str] = deque()  # players without a seat
+        """The players of each session whose join was acknowledged."""
+        self._idle: deque[str] = deque()  # players without an update in progress
+        self._without_seat: deque[str] = deque()
         self._session = ""
         self._numbers = itertools.count(1)
         self._loop = asyncio.new_event_loop()
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._in_flight: set[asyncio.Task[None]] = set()
         self._burst = 0
         self._paused = False
         self._stopping = False
@@ -94,7 +94,10 @@ class Traffic:
 
     @contextmanager
     def window(self) -> Iterator[Window]:
-        """What goes on while it is open, and some requests before and after."""
+        """Record the requests during the block, and for half a second before and after it.
+
+        Raises Failed if fewer requests were sent than RATE requires.
+        """
         window = Window()
         opened = time.monotonic()
         self.windows.append(window)
@@ -105,66 +108,73 @@ class Traffic:
             time.sleep(0.5)
             self.windows.remove(window)
         seconds = time.monotonic() - opened
-        wait_for("every answer", lambda: all(r.outcome for r in window.requests), TIMEOUT + 5)
+        wait_for(
+            "every request has an outcome",
+            lambda: all(request.outcome for request in window.requests),
+            TIMEOUT + 5,
+        )
         sent = len(window.requests)
         if sent < 0.8 * RATE * seconds:
-            raise Failed(f"only {sent} requests in {seconds:.1f} s: what is shown with them?")
+            raise Failed(f"only {sent} requests were sent in {seconds:.1f} s: too few for a result")
 
     def burst(self, number: int) -> None:
-        """So many reads at once, and a moment for them."""
+        """Send this number of reads at once, and wait half a second."""
         self._burst = number
         time.sleep(0.5)
 
     async def _run(self) -> None:
-        no_reuse = httpx2.Limits(max_keepalive_connections=0)
+        no_keepalive = httpx2.Limits(max_keepalive_connections=0)
         async with (
-            httpx2.AsyncClient(timeout=TIMEOUT, limits=no_reuse) as fresh,
-            httpx2.AsyncClient(timeout=TIMEOUT) as kept,
+            httpx2.AsyncClient(timeout=TIMEOUT, limits=no_keepalive) as connecting,
+            httpx2.AsyncClient(timeout=TIMEOUT) as persistent,
             asyncio.TaskGroup() as group,
         ):
-            kinds = itertools.cycle(
+            operations = itertools.cycle(
                 [self._create, self._read, self._join, self._read, self._update, self._read]
             )
-            clients = itertools.cycle([fresh, kept, kept, fresh])
+            clients = itertools.cycle([connecting, persistent, persistent, connecting])
             due = time.monotonic()
             while not self._stopping:
                 if not self._paused:
-                    self._send_one(group, next(kinds)(next(clients)))
+                    self._start(group, next(operations)(next(clients)))
                 for _ in range(self._burst):
-                    self._send_one(group, self._read(fresh))
+                    self._start(group, self._read(connecting))
                 self._burst = 0
                 due += 1 / RATE
                 await asyncio.sleep(due - time.monotonic())
 
-    def _send_one(self, group: asyncio.TaskGroup, sending: Coroutine[Any, Any, None]) -> None:
-        self._under_way.add(task := group.create_task(sending))
-        task.add_done_callback(self._under_way.discard)
+    def _start(self, group: asyncio.TaskGroup, operation: Coroutine[Any, Any, None]) -> None:
+        self._in_flight.add(task := group.create_task(operation))
+        task.add_done_callback(self._in_flight.discard)
 
     async def _send(
         self,
         client: httpx2.AsyncClient,
-        what: str,
+        name: str,
         path: str,
         body: object,
         *expected: int,
         check: Callable[[httpx2.Response], bool] = lambda _: True,
     ) -> httpx2.Response | None:
-        """The answer, if it is of one of the expected statuses, and right."""
-        method = what.split()[0]
-        request = Request(time.monotonic(), what)
+        """Send a request and record its outcome. The name starts with the HTTP method.
+
+        Returns the response if its status code is expected and `check` accepts it.
+        """
+        method = name.split()[0]
+        request = Request(time.monotonic(), name)
         for window in self.windows:
             window.requests.append(request)
         try:
-            request.answer = await client.request(method, f"{self.address}{path}", json=body)
-            outcome = str(request.answer.status_code)
-            if request.answer.status_code in expected:
-                request.expected = check(request.answer)
-                outcome = outcome if request.expected else "wrong answer"
+            request.response = await client.request(method, f"{self.address}{path}", json=body)
+            outcome = str(request.response.status_code)
+            if request.response.status_code in expected:
+                request.as_expected = check(request.response)
+                outcome = outcome if request.as_expected else "wrong response"
         except httpx2.HTTPError as error:
             outcome = type(error).__name__
-        request.seconds = time.monotonic() - request.began
+        request.seconds = time.monotonic() - request.started
         request.outcome = outcome
-        return request.answer if request.expected else None
+        return request.response if request.as_expected else None
 
     async def _create(self, client: httpx2.AsyncClient) -> None:
         name = f"p{next(self._numbers)}-{int(time.time())}"
@@ -172,18 +182,19 @@ class Traffic:
         if await self._send(client, "POST player", "/api/v1/players", body, 201):
             self.ratings[name] = {1000}
             self._idle.append(name)
-            self._standing.append(name)
+            self._without_seat.append(name)
 
     async def _read(self, client: httpx2.AsyncClient) -> None:
         if not self.ratings:
             return
         name = random.choice(list(self.ratings))
-        before = min(self.ratings[name])
+        lowest = min(self.ratings[name])
         path = f"/api/v1/players/{name}"
 
-        def is_fresh(answer: httpx2.Response) -> bool:
-            # They only grow: what was acknowledged before this read began is seen by it.
-            return bool(answer.json()["rating"] >= before)
+        def is_fresh(response: httpx2.Response) -> bool:
+            # Ratings only increase, so a read must return at least the rating that was
+            # acknowledged before it started.
+            return bool(response.json()["rating"] >= lowest)
 
         await self._send(client, "GET player", path, None, 200, check=is_fresh)
 
@@ -192,38 +203,39 @@ class Traffic:
             return
         name = self._idle.popleft()
         rating = max(self.ratings[name]) + 1
-        self.ratings[name].add(rating)  # until it is known
+        # Until the response arrives, both the old and the new rating are correct.
+        self.ratings[name].add(rating)
         path = f"/api/v1/players/{name}"
         if await self._send(client, "PUT player", path, {"rating": rating}, 200):
             self.ratings[name] = {rating}
         self._idle.append(name)
 
     async def _join(self, client: httpx2.AsyncClient) -> None:
-        if not self._standing:
+        if not self._without_seat:
             return
         if not self._session or len(self.seats[self._session]) >= SEATS // 2:
             body = {"name": "e2e", "game_mode": "e2e", "max_players": SEATS}
-            made = await self._send(client, "POST session", "/api/v1/sessions", body, 201)
-            if not made:
+            created = await self._send(client, "POST session", "/api/v1/sessions", body, 201)
+            if not created:
                 return
-            self._session = made.json()["session_id"]
+            self._session = created.json()["session_id"]
             self.seats[self._session] = set()
             return
-        player, session = self._standing.popleft(), self._session
+        player, session = self._without_seat.popleft(), self._session
         path = f"/api/v1/sessions/{session}/players/{player}"
         if await self._send(client, "PUT seat", path, None, 200, 201):
             self.seats[session].add(player)
 
-    def lost(self) -> list[str]:
-        """The acknowledged writes that are not there; nobody writes while it looks."""
+    def lost_writes(self) -> list[str]:
+        """Describe each acknowledged write that is not stored. Pauses the traffic meanwhile."""
         self._paused = True
-        wait_for("nothing is under way", lambda: not self._under_way, TIMEOUT + 5)
+        wait_for("no request is in flight", lambda: not self._in_flight, TIMEOUT + 5)
         try:
-            return list(self._lost())
+            return list(self._find_lost_writes())
         finally:
             self._paused = False
 
-    def _lost(self) -> Iterator[str]:
+    def _find_lost_writes(self) -> Iterator[str]:
         with httpx2.Client(base_url=self.address, timeout=TIMEOUT) as client:
             stored: dict[str, int] = {}
             cursor: str | None = ""

@@ -1,4 +1,4 @@
-"""Any sequence of rules keeps a session's invariants, whatever is refused on the way."""
+"""Any sequence of rules keeps the invariants of a session, including refused ones."""
 
 from datetime import timedelta
 from typing import Any, get_args
@@ -7,8 +7,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from game_api.errors import ApiError
-from game_api.sessions.model import LIVE, Session, Status
+from game_api.errors import ApiError, InvalidField
+from game_api.values import LIVE
+from game_api.sessions.model import Session, Status
 from tests.build import NOW, a_session
 
 PLAYERS = [f"p{n}" for n in range(6)]
@@ -24,7 +25,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.session: Session = a_session()
         self.accepted = 0
         self.arrivals: list[str] = []
-        """Who should be seated, in order, told from the answers alone."""
+        """The players who should be seated, in order, derived from the results alone."""
 
     @initialize(seats=st.integers(1, 4), in_progress=st.booleans())
     def create(self, seats: int, in_progress: bool) -> None:
@@ -37,14 +38,14 @@ class SessionMachine(RuleBasedStateMachine):
         draft = self.session.model_copy()
         try:
             getattr(draft, method)(*arguments, self.now)
-        except ApiError:
+        except (ApiError, InvalidField):
             assert self.session.model_dump_doc() == before
             assert draft.model_dump_doc() == before, "a refused rule changed the session"
             return False
         assert draft.version - self.session.version in (0, 1)
         changed = draft.version > self.session.version
         if not changed:
-            assert draft.model_dump_doc() == before, "a change that is no version"
+            assert draft.model_dump_doc() == before, "a change without a version"
         self.accepted += changed
         self.session = draft
         return True

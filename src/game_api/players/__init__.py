@@ -1,1 +1,1 @@
-"""Players: who may take a seat."""
+"""Players: the people who take seats in sessions."""

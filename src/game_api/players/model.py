@@ -1,45 +1,56 @@
-"""What a player is, and what may be done to one: pure, no clock, no I/O."""
+"""The model of a player and the rules about it: pure, without clock or I/O."""
 
 from datetime import datetime
 from typing import Annotated, Self
 
-from odmantic import Field, Index, Model
-from pydantic import Field as Described
-from pydantic import StringConstraints, with_config
+import odmantic
+from pydantic import BaseModel, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from game_api.attributes import Attributes, same
 from game_api.ids import new_token
-from game_api.integers import Whole
+from game_api.values import Attributes, WholeNumber, equal_as_json
 
 PlayerId = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$"),
-    Described(description="1-64 of letters, digits, `_` and `-`.", examples=["ada"]),
+    Field(description="1-64 letters, digits, `_` or `-`.", examples=["ada"]),
 ]
 Username = Annotated[
     str,
     StringConstraints(
         strict=True, min_length=3, max_length=32, pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
     ),
-    Described(description="Unique among players, whatever the case.", examples=["Ada"]),
+    Field(description="Unique among all players, regardless of case.", examples=["Ada"]),
 ]
 DisplayName = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64),
-    Described(description="What other players see.", examples=["Ada L."]),
+    Field(description="The name that other players see.", examples=["Ada L."]),
 ]
 Region = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[a-z0-9-]{2,32}$"),
-    Described(examples=["eu-central-1"]),
+    Field(examples=["eu-central-1"]),
 ]
-Rating = Annotated[int, Described(strict=True, ge=0, le=100_000, examples=[1000]), Whole]
+Rating = Annotated[int, Field(strict=True, ge=0, le=100_000, examples=[1000]), WholeNumber]
+
+
+class PlayerProfile(BaseModel):
+    """The fields that a new player is created with."""
+
+    username: Username
+    # The factory keeps `null` out of the schema, because it is not a value of this field.
+    display_name: DisplayName = Field(
+        default_factory=str, description="The username, if it is absent."
+    )
+    region: Region | None = None
+    rating: Rating = 1000
+    attributes: Attributes = Field(default_factory=dict)
 
 
 @with_config(extra="forbid")
 class PlayerChanges(TypedDict, total=False):
-    """The fields to change; absent ones stay as they are."""
+    """The fields to change; absent fields keep their values."""
 
     username: Username
     display_name: DisplayName
@@ -48,20 +59,20 @@ class PlayerChanges(TypedDict, total=False):
     attributes: Attributes
 
 
-class Player(Model):
-    """A player, and the claim of the session in which the player has (or is taking) a seat."""
+class Player(odmantic.Model):
+    """A player, and the claim of the session in which the player has or is taking a seat."""
 
     model_config = {
         "collection": "players",
-        "indexes": lambda: [Index(Player.username_key, unique=True, name="username_key")],
+        "indexes": lambda: [odmantic.Index(Player.username_key, unique=True, name="username_key")],
     }
 
-    id: str = Field(primary_field=True)
-    birth: str = Field(default_factory=new_token)
-    """Tells this document from any other that ever has the same id."""
+    id: str = odmantic.Field(primary_field=True)
+    incarnation: str = odmantic.Field(default_factory=new_token, key_name="birth")
+    """Distinguishes this document from every other one that ever has the same id."""
     username: str
     username_key: str
-    """The username in lower case: what has to be unique."""
+    """The username in lower case, which has to be unique."""
     display_name: str
     region: str | None = None
     rating: int
@@ -71,19 +82,34 @@ class Player(Model):
     version: int = 1
 
     session_id: str | None = None
-    """The session that claims the player. The claim is only as good as the seat there."""
+    """The session that claims the player; the claim counts only if the player has a seat there."""
     claim: str | None = None
-    """Who set `session_id`: a token of its own for each time it is set."""
+    """The token under which `session_id` was set; each time it is set, there is a new one."""
 
-    def with_changes(self, changes: PlayerChanges, now: datetime) -> Self:
-        """The player with these changes; the player itself when they change nothing."""
-        effective = {key: new for key, new in changes.items() if not same(getattr(self, key), new)}
+    @classmethod
+    def new(cls, player_id: str, profile: PlayerProfile, now: datetime) -> Self:
+        """A new player, as version 1."""
+        return cls(
+            id=player_id,
+            username=profile.username,
+            username_key=profile.username.lower(),
+            display_name=profile.display_name or profile.username,
+            region=profile.region,
+            rating=profile.rating,
+            attributes=profile.attributes,
+            created_at=now,
+            updated_at=now,
+        )
+
+    def change(self, changes: PlayerChanges, now: datetime) -> None:
+        """Change these fields and count one version; do nothing if they have these values."""
+        effective = {
+            key: new for key, new in changes.items() if not equal_as_json(getattr(self, key), new)
+        }
         if not effective:
-            return self
-        changed = self.model_copy()
+            return
         for key, new in effective.items():
-            setattr(changed, key, new)
-        changed.username_key = changed.username.lower()
-        changed.updated_at = max(now, self.updated_at)
-        changed.version = self.version + 1
-        return changed
+            setattr(self, key, new)
+        self.username_key = self.username.lower()
+        self.updated_at = max(now, self.updated_at)
+        self.version += 1

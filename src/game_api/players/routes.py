@@ -1,27 +1,24 @@
-"""/api/v1/players"""
+"""The endpoints below /api/v1/players, except for a player's session (see `sessions/routes.py`)."""
 
-from fastapi import APIRouter, Request, Response
+from typing import Annotated
 
-from game_api.dependencies import Now, Players, Sessions
-from game_api.errors import (
-    DatabaseUnavailable,
-    InSession,
-    NotInSession,
-    PlayerExists,
-    PlayerNotFound,
-    UsernameTaken,
-    VersionMismatch,
-)
+from fastapi import APIRouter, Depends, Request, Response
+
+from game_api.errors import DatabaseUnavailable, VersionMismatch
+from game_api.http.dependencies import Now, resource
+from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
+from game_api.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
+from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
+from game_api.http.routing import ApiRoute
 from game_api.ids import new_id
-from game_api.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
-from game_api.pagination import Cursor, Limit, Page, decode_cursor, page_of
+from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player, PlayerChanges, PlayerId, Username
 from game_api.players.schemas import NewPlayer, PlayerOut
-from game_api.preconditions import IfMatch, IfNoneMatch, etag, not_modified
-from game_api.routing import ApiRoute
-from game_api.sessions.schemas import SessionOut
+from game_api.players.store import PlayerStore, Rule
 
 router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
+
+Players = Annotated[PlayerStore, Depends(resource(PlayerStore))]
 
 
 @router.post(
@@ -49,17 +46,7 @@ async def create_player(
     body: NewPlayer, request: Request, response: Response, players: Players, now: Now
 ) -> PlayerOut:
     """Create a player."""
-    player = Player(
-        id=body.player_id or new_id(),
-        username=body.username,
-        username_key=body.username.lower(),
-        display_name=body.display_name or body.username,
-        region=body.region,
-        rating=body.rating,
-        attributes=body.attributes,
-        created_at=now,
-        updated_at=now,
-    )
+    player = Player.new(body.player_id or new_id(), body, now)
     await players.create(player)
     response.headers["Location"] = f"{request.url.path}/{player.id}"
     response.headers["ETag"] = etag(player.version)
@@ -73,7 +60,7 @@ async def list_players(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Page[PlayerOut]:
-    """Players by player_id, or the one with a username, whatever its case."""
+    """Players sorted by player_id, or the one with a username (its case does not matter)."""
     filters = {"list": "players", "username": username and username.lower()}
     after = None if cursor is None else decode_cursor(filters, cursor)
     found = await players.list(username, limit + 1, after)
@@ -105,7 +92,7 @@ async def get_player(
     "/{player_id}",
     operation_id="updatePlayer",
     responses={
-        200: {"description": "The player as it is now.", "headers": ETAG},
+        200: {"description": "The changed player.", "headers": ETAG},
         **problems(PlayerNotFound, UsernameTaken, VersionMismatch, DatabaseUnavailable),
     },
 )
@@ -117,8 +104,9 @@ async def update_player(
     players: Players,
     now: Now,
 ) -> PlayerOut:
-    """Change a player; absent fields stay, `attributes` is replaced whole."""
-    player = await players.update(player_id, body, condition, now)
+    """Change a player. Absent fields keep their values; `attributes` is replaced as a whole."""
+    rule: Rule[None] = provided(condition, lambda player: player.change(body, now))
+    player, _ = await players.change(player_id, rule)
     response.headers["ETag"] = etag(player.version)
     return PlayerOut.of(player)
 
@@ -130,27 +118,5 @@ async def update_player(
     responses=problems(PlayerNotFound, InSession, VersionMismatch, DatabaseUnavailable),
 )
 async def delete_player(player_id: PlayerId, condition: IfMatch, players: Players) -> None:
-    """Remove a player who has no seat in a live session."""
-    await players.delete(player_id, condition)
-
-
-@router.get(
-    "/{player_id}/session",
-    operation_id="getPlayerSession",
-    responses={
-        200: {"description": "The session.", "headers": ETAG},
-        **problems(PlayerNotFound, NotInSession, DatabaseUnavailable),
-    },
-)
-async def get_player_session(
-    player_id: PlayerId, response: Response, players: Players, sessions: Sessions
-) -> SessionOut:
-    """The live session in which the player has a seat.
-
-    `If-None-Match` is not looked at: the next session has the same versions.
-    """
-    session = await sessions.of_player(await players.get(player_id))
-    if session is None:
-        raise NotInSession()
-    response.headers["ETag"] = etag(session.version)
-    return SessionOut.of(session)
+    """Delete a player who has no seat in a live session."""
+    await players.delete(player_id, condition.check)

@@ -1,29 +1,24 @@
-"""Players on the wire."""
+"""The request and response bodies of players."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from game_api.attributes import Attributes
 from game_api.clock import Timestamp
-from game_api.players.model import DisplayName, Player, PlayerId, Rating, Region, Username
+from game_api.players.model import Player, PlayerId, PlayerProfile
+from game_api.values import Attributes
 
 
-class NewPlayer(BaseModel):
-    """A player to be created."""
+class NewPlayer(PlayerProfile):
+    """A player to create."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"username": "ada", "region": "eu-central-1"}]},
     )
 
-    username: Username
-    # The factories keep `null` out of the schema: it is not a value of these fields.
+    # The factory keeps `null` out of the schema, because it is not a value of this field.
     player_id: PlayerId = Field(
-        default_factory=str, description="Generated, in the order of time, when absent."
+        default_factory=str, description="Generated and time-ordered, if it is absent."
     )
-    display_name: DisplayName = Field(default_factory=str, description="The username, when absent.")
-    region: Region | None = None
-    rating: Rating = 1000
-    attributes: Attributes = Field(default_factory=dict)
 
 
 class PlayerOut(BaseModel):

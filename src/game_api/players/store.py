@@ -1,37 +1,37 @@
 """Players in the database."""
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
-from game_api.database import OUTCOME_UNKNOWN, Collections, Document, insert_new
-from game_api.errors import (
-    AlreadyInSession,
-    DatabaseUnavailable,
-    InSession,
-    PlayerExists,
-    PlayerNotFound,
-    UsernameTaken,
-)
+from game_api.database.connection import Connection, insert_new
+from game_api.database.client import Document
+from game_api.database.errors import OUTCOME_UNKNOWN
+from game_api.errors import DatabaseUnavailable
+from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player, PlayerChanges
-from game_api.preconditions import Precondition
-from game_api.sessions.claims import Claims
+from game_api.seats.claims import Claims, Seat
 
+Result = TypeVar("Result")
+Rule = Callable[[Player], Result]
+"""Changes the player that it is given, raises an error, or changes nothing."""
+
+PLAYERS = +Player
 CHANGEABLE = {*PlayerChanges.__annotations__, "username_key", "updated_at", "version"}
-"""What an update writes; never the claim, which belongs to sessions."""
+"""The fields that a change writes; the claim is not among them, because it belongs to sessions."""
 
 
 class PlayerStore:
     """The players of one database."""
 
-    def __init__(self, database: Collections, claims: Claims) -> None:
-        self._players = database[+Player]
+    def __init__(self, connection: Connection, claims: Claims) -> None:
+        self._connection = connection
         self._claims = claims
 
     async def get(self, player_id: str) -> Player:
         """Raises PlayerNotFound."""
-        document = await self._players.find_one({"_id": player_id})
+        document = await self._find(player_id)
         if document is None:
             raise PlayerNotFound(player_id)
         return Player.model_validate_doc(document)
@@ -39,49 +39,87 @@ class PlayerStore:
     async def list(
         self, username: str | None, limit: int, after: str | None = None
     ) -> Sequence[Player]:
-        """At most `limit` players by player_id, from after the one named `after`."""
+        """At most `limit` players sorted by player_id, starting behind the player_id `after`."""
         query: Document = {}
         if username is not None:
             query["username_key"] = username.lower()
         if after is not None:
             query["_id"] = {"$gt": after}
-        cursor = self._players.find(query, sort=[("_id", 1)], limit=limit, batch_size=limit + 1)
-        return [Player.model_validate_doc(document) for document in await cursor.to_list()]
+        documents = await self._connection.run(
+            lambda database: database[PLAYERS]
+            .find(query, sort=[("_id", 1)], limit=limit, batch_size=limit + 1)
+            .to_list()
+        )
+        return [Player.model_validate_doc(document) for document in documents]
 
     async def create(self, player: Player) -> None:
         """Raises PlayerExists or UsernameTaken."""
-        if not await insert_new(self._players, player.model_dump_doc()):
-            if await self._players.find_one({"_id": player.id}, {"_id": 1}):
+        if not await insert_new(self._connection, PLAYERS, player.model_dump_doc()):
+            if await self._find(player.id):
                 raise PlayerExists()
             raise UsernameTaken()
 
-    async def update(
-        self, player_id: str, changes: PlayerChanges, precondition: Precondition, now: datetime
-    ) -> Player:
-        """Change a player. Raises PlayerNotFound, VersionMismatch or UsernameTaken."""
+    async def change(self, player_id: str, rule: Rule[Result]) -> tuple[Player, Result]:
+        """Apply a rule to a player.
+
+        Returns the player as the rule left it, and the result of the rule. Raises what the rule
+        raises, PlayerNotFound or UsernameTaken.
+        """
         while True:
             player = await self.get(player_id)
-            precondition.check(player.version)
-            changed = player.with_changes(changes, now)
-            if changed is player:
-                return player
+            changed = player.model_copy()
+            result = rule(changed)
+            if changed.version == player.version:
+                return player, result
             try:
                 if await self._write(player, changed):
-                    return changed
+                    return changed, result
             except DuplicateKeyError:
                 raise UsernameTaken() from None
 
-    async def _write(self, player: Player, changed: Player) -> bool:
-        """Write a change unless another came first; tried once more when the answer is lost.
+    async def delete(self, player_id: str, check: Callable[[Player], None]) -> None:
+        """Delete a player who has no seat, if `check` does not raise an error.
 
-        Raises DatabaseUnavailable when it can't be told whether it was written.
+        Raises what `check` raises, PlayerNotFound or InSession.
         """
-        guard = {"_id": player.id, "birth": player.birth, "version": player.version}
+        unanswered: Player | None = None
+        while True:
+            try:
+                player = await self.get(player_id)
+            except PlayerNotFound:
+                if unanswered:
+                    return  # The player was deleted; only the response was lost.
+                raise
+            if unanswered and unanswered.incarnation != player.incarnation:
+                return  # The same, and another player has taken the id since.
+            check(player)
+            seat = await self._vacate(player)
+            if seat is not None:
+                if unanswered:  # The first deletion may still arrive, once the seat is free.
+                    raise DatabaseUnavailable()
+                raise InSession(seat.session_id)
+            try:
+                if await self._delete(player):
+                    return
+            except OUTCOME_UNKNOWN:
+                if unanswered:
+                    raise
+                unanswered = player
+
+    async def _find(self, player_id: str) -> Document | None:
+        return await self._connection.run(
+            lambda database: database[PLAYERS].find_one({"_id": player_id})
+        )
+
+    async def _write(self, player: Player, changed: Player) -> bool:
+        """Write a change, unless another one was written first; try again if the response is lost.
+
+        Raises DatabaseUnavailable if it can't be determined whether the change was written.
+        """
         unanswered = False
         for _ in range(2):
             try:
-                result = await self._players.update_one(guard, {"$set": public(changed)})
-                if result.matched_count:
+                if await self._update(player, changed):
                     return True
             except OUTCOME_UNKNOWN:
                 if unanswered:
@@ -89,51 +127,41 @@ class PlayerStore:
                 unanswered = True
             if not unanswered:
                 return False
-            found = await self._players.find_one({"_id": player.id, "birth": player.birth})
-            if found is not None and public(Player.model_validate_doc(found)) == public(changed):
+            found = await self._find(player.id)
+            if found is None or found["birth"] != player.incarnation:
+                break
+            if public(Player.model_validate_doc(found)) == public(changed):
                 return True
-            if found is None or found["version"] != player.version:
+            if found["version"] != player.version:
                 break
         raise DatabaseUnavailable()
 
-    async def delete(self, player_id: str, precondition: Precondition) -> None:
-        """Remove a player who has no seat. Raises PlayerNotFound, VersionMismatch, InSession."""
-        unanswered: Player | None = None
-        while True:
-            try:
-                player = await self.get(player_id)
-            except PlayerNotFound:
-                if unanswered:
-                    return  # it was removed; only the answer was lost
-                raise
-            if unanswered and unanswered.birth != player.birth:
-                return  # likewise, and there is another by this name already
-            precondition.check(player.version)
-            try:
-                await self._claims.vacate(player)
-            except AlreadyInSession as seat:
-                if unanswered:  # the first try may arrive yet, once the seat is free
-                    raise DatabaseUnavailable() from None
-                raise InSession(seat.extra["session_id"]) from None
-            try:
-                # A claim that was taken since then keeps the player.
-                result = await self._players.delete_one(
-                    {
-                        "_id": player_id,
-                        "birth": player.birth,
-                        "version": player.version,
-                        "session_id": None,
-                    }
-                )
-            except OUTCOME_UNKNOWN:
-                if unanswered:
-                    raise
-                unanswered = player
-                continue
-            if result.deleted_count:
-                return
+    async def _update(self, player: Player, changed: Player) -> bool:
+        """Write a change, unless another one was written since the player was loaded."""
+        result = await self._connection.run(
+            lambda database: database[PLAYERS].update_one(guard(player), {"$set": public(changed)})
+        )
+        return result.matched_count == 1
+
+    async def _vacate(self, player: Player) -> Seat | None:
+        """Free a claim without a seat; returns the seat if there is one."""
+        if player.session_id is None or player.claim is None:
+            return None
+        return await self._claims.vacate(player.id, player.session_id, player.claim)
+
+    async def _delete(self, player: Player) -> bool:
+        """Delete a player, unless the player was changed or claimed since it was loaded."""
+        result = await self._connection.run(
+            lambda database: database[PLAYERS].delete_one(guard(player) | {"session_id": None})
+        )
+        return result.deleted_count == 1
+
+
+def guard(player: Player) -> Document:
+    """The filter that matches the player only in this version."""
+    return {"_id": player.id, "birth": player.incarnation, "version": player.version}
 
 
 def public(player: Player) -> Document:
-    """The part of a player's document that an update writes."""
+    """The part of the document that a change writes."""
     return player.model_dump_doc(include=CHANGEABLE)

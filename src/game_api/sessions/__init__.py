@@ -1,1 +1,1 @@
-"""Sessions: the seats, and who is in them."""
+"""Sessions: a lobby and then a match, with seats for players."""

@@ -1,7 +1,7 @@
-"""What a session is and every rule about it: pure, no clock, no I/O.
+"""The model of a session and every rule about it: pure, without clock or I/O.
 
-A rule is a method of `Session` that changes it and counts one version, or raises an ApiError, or
-leaves it as it is because what was asked for holds already.
+A rule is a method of `Session`. It changes the session and counts one version, or raises an error,
+or changes nothing because the session already is as requested.
 
     waiting -> starting -> active -> ended        starting -> waiting
     waiting | starting | active -> cancelled      waiting | starting | active -> expired (system)
@@ -9,16 +9,17 @@ leaves it as it is because what was asked for holds already.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from odmantic import Field, Index, Model
+import odmantic
 from odmantic.query import desc
-from pydantic import BaseModel, ConfigDict, StringConstraints, with_config
-from pydantic import Field as Described
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, with_config
 from typing_extensions import TypedDict
 
-from game_api.attributes import Attributes, same
-from game_api.errors import (
+from game_api.errors import InvalidField
+from game_api.ids import new_token
+from game_api.players.model import PlayerId, Region
+from game_api.sessions.errors import (
     IllegalTransition,
     MemberNotFound,
     NotAMember,
@@ -27,11 +28,8 @@ from game_api.errors import (
     SessionNotJoinable,
     SessionOver,
     TooManyMembers,
-    ValidationFailed,
 )
-from game_api.ids import new_token
-from game_api.integers import Whole
-from game_api.players.model import PlayerId, Region
+from game_api.values import LIVE, Attributes, WholeNumber, equal_as_json
 
 Status = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
 Visibility = Literal["public", "private"]
@@ -44,50 +42,47 @@ TRANSITIONS: dict[str, tuple[Status, ...]] = {
     "cancelled": (),
     "expired": (),
 }
-"""Where a client may take a session from each status."""
-
-LIVE = frozenset({"waiting", "starting", "active"})
-"""The statuses in which a seat counts."""
+"""The statuses to which a client may change a session, by its current status."""
 
 SessionId = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$"),
-    Described(examples=["01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1"]),
+    Field(examples=["01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1"]),
 ]
 SessionName = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64),
-    Described(examples=["Friday duel"]),
+    Field(examples=["Friday duel"]),
 ]
 GameMode = Annotated[
     str,
     StringConstraints(strict=True, pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$"),
-    Described(examples=["duel"]),
+    Field(examples=["duel"]),
 ]
-Seats = Annotated[int, Described(strict=True, ge=1, le=256, examples=[2]), Whole]
+SeatCount = Annotated[int, Field(strict=True, ge=1, le=256, examples=[2]), WholeNumber]
 Team = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=32),
-    Described(examples=["red"]),
+    Field(examples=["red"]),
 ]
 
 
 class Server(BaseModel):
-    """Where the game server of the session listens."""
+    """The address of the game server of a session."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    address: str = Described(
+    address: str = Field(
         strict=True,
         pattern=r"^[A-Za-z0-9.:_-]{1,253}$",
         description="A host name or an IP address.",
         examples=["198.51.100.7"],
     )
-    port: Annotated[int, Described(strict=True, ge=1, le=65535, examples=[7777]), Whole]
+    port: Annotated[int, Field(strict=True, ge=1, le=65535, examples=[7777]), WholeNumber]
 
 
 class Member(BaseModel):
-    """A player on a seat."""
+    """A player who has a seat."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -96,20 +91,35 @@ class Member(BaseModel):
     ready: bool = False
     joined_at: datetime
     claim: str | None = None
-    """The player's claim token under which the seat was taken."""
+    """The token of the claim under which the seat was taken."""
+
+
+class SessionSettings(BaseModel):
+    """The settings that a new session is created with."""
+
+    name: SessionName
+    game_mode: GameMode
+    max_players: SeatCount
+    min_players: SeatCount = Field(default=1, description="At most `max_players`.")
+    region: Region | None = None
+    visibility: Visibility = "public"
+    join_in_progress: StrictBool = Field(
+        default=False, description="Whether players may join while the session is `active`."
+    )
+    attributes: Attributes = Field(default_factory=dict)
 
 
 @with_config(extra="forbid")
 class SessionChanges(TypedDict, total=False):
-    """The fields to change; absent ones stay as they are."""
+    """The fields to change; absent fields keep their values."""
 
     status: Status
     name: SessionName
-    max_players: Seats
-    min_players: Seats
+    max_players: SeatCount
+    min_players: SeatCount
     region: Region | None
     visibility: Visibility
-    join_in_progress: Annotated[bool, Described(strict=True)]
+    join_in_progress: StrictBool
     host_player_id: PlayerId
     server: Server | None
     attributes: Attributes
@@ -117,34 +127,34 @@ class SessionChanges(TypedDict, total=False):
 
 @with_config(extra="forbid")
 class MemberChanges(TypedDict, total=False):
-    """The fields to change; absent ones stay as they are."""
+    """The fields to change; absent fields keep their values."""
 
-    ready: Annotated[bool, Described(strict=True)]
+    ready: StrictBool
     team: Team
 
 
-class Session(Model):
-    """A game session: its settings, its status, and its members in the order they came."""
+class Session(odmantic.Model):
+    """A game session: its settings, its status, and its members in the order of joining."""
 
     model_config = {
         "collection": "sessions",
         "indexes": lambda: [
-            Index(Session.visibility, desc(Session.id), name="newest"),
-            Index(
+            odmantic.Index(Session.visibility, desc(Session.id), name="newest"),
+            odmantic.Index(
                 Session.visibility,
                 Session.status,
                 Session.game_mode,
                 desc(Session.id),
                 name="by_status_and_mode",
             ),
-            Index(Session.host_player_id, desc(Session.id), name="by_host"),
-            Index(Session.status, name="by_status"),
+            odmantic.Index(Session.host_player_id, desc(Session.id), name="by_host"),
+            odmantic.Index(Session.status, name="by_status"),
         ],
     }
 
-    id: str = Field(primary_field=True)
-    birth: str = Field(default_factory=new_token)
-    """Tells this document from any other that ever has the same id."""
+    id: str = odmantic.Field(primary_field=True)
+    incarnation: str = odmantic.Field(default_factory=new_token, key_name="birth")
+    """Distinguishes this document from every other one that ever has the same id."""
     name: str
     game_mode: str
     region: str | None = None
@@ -165,9 +175,33 @@ class Session(Model):
     version: int = 1
 
     revision: int = 1
-    """Counts every write of the document, also those that no client sees: the write guard."""
+    """Counts every write of the document, also those hidden from clients; it guards each write."""
     writes: tuple[str, ...] = ()
-    """The tokens of the last writes, so that a write whose answer was lost can be found again."""
+    """The tokens of the last writes, by which a write is found whose response was lost."""
+
+    @classmethod
+    def new(
+        cls, session_id: str, settings: SessionSettings, host_player_id: str | None, now: datetime
+    ) -> Self:
+        """A new session as version 1, with its host seated if there is one. Raises InvalidField."""
+        check_seats(settings.min_players, settings.max_players)
+        session = cls(
+            id=session_id,
+            name=settings.name,
+            game_mode=settings.game_mode,
+            region=settings.region,
+            visibility=settings.visibility,
+            max_players=settings.max_players,
+            min_players=settings.min_players,
+            free_slots=settings.max_players,
+            join_in_progress=settings.join_in_progress,
+            attributes=settings.attributes,
+            created_at=now,
+            updated_at=now,
+        )
+        if host_player_id is not None:
+            session._seat([host_player_id], None, now)
+        return session
 
     @property
     def live(self) -> bool:
@@ -177,7 +211,7 @@ class Session(Model):
         return next((m for m in self.members if m.player_id == player_id), None)
 
     def join(self, player_ids: Sequence[str], team: str | None, now: datetime) -> bool:
-        """Seat all of these players or none; False when all of them sit here already."""
+        """Seat all of these players or none; returns False if all of them are already seated."""
         newcomers = [p for p in player_ids if self.member(p) is None]
         if newcomers or not self.live:
             if not (self.status == "waiting" or self.status == "active" and self.join_in_progress):
@@ -186,18 +220,19 @@ class Session(Model):
                 raise SessionFull()
         if not newcomers:
             return False
-        self.members += tuple(Member(player_id=p, team=team, joined_at=now) for p in newcomers)
-        self._changed(now)
+        self._seat(newcomers, team, now)
+        self._count_version(now)
         return True
 
     def leave(self, player_id: str, now: datetime) -> None:
-        """Free the player's seat; nothing happens when there is none, or the session has ended."""
+        """Free the seat of a player; does nothing if there is none, or if the session has ended."""
         if self.live and self.member(player_id):
             self.members = tuple(m for m in self.members if m.player_id != player_id)
-            self._changed(now)
+            self._update_derived()
+            self._count_version(now)
 
     def change_member(self, player_id: str, changes: MemberChanges, now: datetime) -> None:
-        """Change what a member says of itself."""
+        """Change the readiness or the team of a member."""
         member = self.member(player_id)
         if member is None:
             raise MemberNotFound()
@@ -206,12 +241,12 @@ class Session(Model):
         changed = member.model_copy(update=dict(changes))
         if changed != member:
             self.members = tuple(changed if m is member else m for m in self.members)
-            self._changed(now)
+            self._count_version(now)
 
     def change(self, changes: SessionChanges, now: datetime) -> None:
-        """Change settings and status, all of it or nothing."""
+        """Make all of these changes to settings and status, or none of them."""
         effective: dict[str, Any] = {
-            key: new for key, new in changes.items() if not same(getattr(self, key), new)
+            key: new for key, new in changes.items() if not equal_as_json(getattr(self, key), new)
         }
         if not effective:
             return
@@ -232,7 +267,8 @@ class Session(Model):
             self.started_at = now
         if not self.live:
             self.ended_at = now
-        self._changed(now)
+        self._update_derived()
+        self._count_version(now)
 
     def _check_transition(self, target: Status, min_players: int) -> None:
         if target not in TRANSITIONS[self.status]:
@@ -240,18 +276,24 @@ class Session(Model):
         if target == "starting" and len(self.members) < min_players:
             raise NotEnoughPlayers(len(self.members), min_players)
 
-    def _changed(self, now: datetime) -> None:
-        """Keep what follows from the members, and count one version."""
+    def _seat(self, player_ids: Sequence[str], team: str | None, now: datetime) -> None:
+        self.members += tuple(Member(player_id=p, team=team, joined_at=now) for p in player_ids)
+        self._update_derived()
+
+    def _update_derived(self) -> None:
+        """Update what follows from the members: the host, and the number of free slots."""
         if self.host_player_id is None or self.member(self.host_player_id) is None:
             self.host_player_id = self.members[0].player_id if self.members else None
         self.free_slots = self.max_players - len(self.members)
+
+    def _count_version(self, now: datetime) -> None:
         self.updated_at = max(now, self.updated_at)
         self.version += 1
 
 
 def check_seats(min_players: int, max_players: int) -> None:
-    """Raises ValidationFailed when `min_players` is above `max_players`."""
+    """Raises InvalidField if `min_players` is greater than `max_players`."""
     if min_players > max_players:
-        raise ValidationFailed.at(
-            "body", "min_players", msg=f"min_players is at most max_players ({max_players})"
+        raise InvalidField(
+            "min_players", f"min_players must not be greater than max_players ({max_players})"
         )

@@ -1,41 +1,35 @@
-"""/api/v1/sessions"""
+"""The endpoints below /api/v1/sessions, and /api/v1/players/{player_id}/session."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Body, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
-from game_api.dependencies import Now, Sessions, TheMetrics
-from game_api.errors import (
+from game_api.errors import DatabaseUnavailable, VersionMismatch
+from game_api.http.dependencies import Now, resource
+from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
+from game_api.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
+from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
+from game_api.http.problems import ValidationFailed
+from game_api.http.routing import ApiRoute
+from game_api.ids import new_id
+from game_api.players.errors import PlayerNotFound
+from game_api.players.model import PlayerId, Region
+from game_api.players.routes import Players
+from game_api.sessions.errors import (
     AlreadyInSession,
-    DatabaseUnavailable,
     IllegalTransition,
     MemberNotFound,
     NotAMember,
     NotEnoughPlayers,
-    PlayerNotFound,
+    NotInSession,
     SessionFull,
     SessionNotFound,
     SessionNotJoinable,
     SessionOver,
     TooManyMembers,
-    ValidationFailed,
-    VersionMismatch,
-    translated,
 )
-from game_api.ids import new_id
-from game_api.metrics import JOINS, Metrics
-from game_api.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
-from game_api.pagination import Cursor, Limit, Page, decode_cursor, page_of
-from game_api.players.model import PlayerId, Region
-from game_api.preconditions import (
-    IfMatch,
-    IfNoneMatch,
-    Precondition,
-    etag,
-    not_modified,
-)
-from game_api.routing import ApiRoute
+from game_api.sessions.group_commit import Rule
+from game_api.sessions.filters import SessionFilter
 from game_api.sessions.model import (
     GameMode,
     MemberChanges,
@@ -45,13 +39,17 @@ from game_api.sessions.model import (
     Status,
     check_seats,
 )
-from game_api.sessions.schemas import Joining, NewSession, Party, SessionOut
-from game_api.sessions.store import Result, Rule, SessionFilter, SessionStore
+from game_api.sessions.schemas import JoinRequest, NewSession, Party, SessionOut
+from game_api.sessions.store import SessionStore
+from game_api.values import MAX_ATTRIBUTE_TEXT, MAX_ATTRIBUTES
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], route_class=ApiRoute)
+players_router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
+
+Sessions = Annotated[SessionStore, Depends(resource(SessionStore))]
 
 SHOWN: dict[int | str, dict[str, Any]] = {
-    200: {"description": "The session as it is now.", "headers": ETAG}
+    200: {"description": "The current session.", "headers": ETAG}
 }
 
 ATTRIBUTE_PREFIX = "attr."
@@ -60,38 +58,17 @@ ATTRIBUTE_FILTERS = {
     "in": "query",
     "style": "form",
     "explode": True,
-    "description": "`attr.<key>=<value>`: only sessions whose attribute is exactly this value. "
-    "`attr.level=5` finds the number 5 and the text `5`.",
+    "description": "`attr.<key>=<value>` selects the sessions whose attribute has exactly this "
+    "value. `attr.level=5` matches the number 5 and the string `5`.",
     "schema": {
         "type": "object",
-        "patternProperties": {r"^attr\.[A-Za-z0-9_]{1,64}$": {"type": "string", "maxLength": 2048}},
+        "patternProperties": {
+            r"^attr\.[A-Za-z0-9_]{1,64}$": {"type": "string", "maxLength": MAX_ATTRIBUTE_TEXT}
+        },
         "additionalProperties": False,
-        "maxProperties": 20,
+        "maxProperties": MAX_ATTRIBUTES,
     },
 }
-
-
-def provided(condition: Precondition, rule: Rule[Result]) -> Rule[Result]:
-    """The rule, refused when `If-Match` is stale."""
-
-    def conditional(session: Session) -> Result:
-        condition.check(session.version)
-        return rule(session)
-
-    return conditional
-
-
-async def counted_join(
-    sessions: SessionStore, metrics: Metrics, session_id: str, rule: Rule[bool]
-) -> tuple[Session, bool]:
-    """Join, and count what came of it."""
-    try:
-        session, seated = await sessions.change(session_id, rule)
-    except Exception as error:
-        metrics.count(JOINS, translated(error).code)
-        raise
-    metrics.count(JOINS, "seated" if seated else "already_seated")
-    return session, seated
 
 
 def shown(response: Response, session: Session) -> SessionOut:
@@ -121,33 +98,11 @@ def shown(response: Response, session: Session) -> SessionOut:
 async def create_session(
     body: NewSession, request: Request, response: Response, sessions: Sessions, now: Now
 ) -> SessionOut:
-    """Create a session; its host, when given, takes the first seat."""
-    session = await sessions.create(new_session(body, now))
+    """Create a session. The host, if given, takes the first seat."""
+    session = Session.new(new_id(), body, body.host_player_id or None, now)
+    session = await sessions.create(session)
     response.headers["Location"] = f"{request.url.path}/{session.id}"
     return shown(response, session)
-
-
-def new_session(body: NewSession, now: datetime) -> Session:
-    """The session that is asked for, with its host seated, as version 1."""
-    check_seats(body.min_players, body.max_players)
-    session = Session(
-        id=new_id(),
-        name=body.name,
-        game_mode=body.game_mode,
-        region=body.region,
-        visibility=body.visibility,
-        max_players=body.max_players,
-        min_players=body.min_players,
-        free_slots=body.max_players,
-        join_in_progress=body.join_in_progress,
-        attributes=body.attributes,
-        created_at=now,
-        updated_at=now,
-    )
-    if body.host_player_id:
-        session.join([body.host_player_id], None, now)
-        session.version = 1
-    return session
 
 
 @router.get(
@@ -189,12 +144,12 @@ def attribute_filters(request: Request) -> dict[str, str]:
         for name, text in request.query_params.items()
         if name.startswith(ATTRIBUTE_PREFIX)
     }
-    if len(wanted) > 20:
-        raise ValidationFailed.at("query", "attr", msg="at most 20 attributes")
+    if len(wanted) > MAX_ATTRIBUTES:
+        raise ValidationFailed.at("query", "attr", msg=f"at most {MAX_ATTRIBUTES} attributes")
     for key, text in wanted.items():
-        if len(text) > 2048:
+        if len(text) > MAX_ATTRIBUTE_TEXT:
             raise ValidationFailed.at(
-                "query", ATTRIBUTE_PREFIX + key, msg="at most 2048 characters"
+                "query", ATTRIBUTE_PREFIX + key, msg=f"at most {MAX_ATTRIBUTE_TEXT} characters"
             )
     return wanted
 
@@ -240,10 +195,10 @@ async def update_session(
     sessions: Sessions,
     now: Now,
 ) -> SessionOut:
-    """Change a session's status and settings, all of it or nothing; absent fields stay."""
+    """Change the status and settings of a session, all or nothing; absent fields stay unchanged."""
     if "min_players" in body and "max_players" in body:
         check_seats(body["min_players"], body["max_players"])
-    rule = provided(condition, lambda session: session.change(body, now))
+    rule: Rule[None] = provided(condition, lambda session: session.change(body, now))
     session, _ = await sessions.change(session_id, rule)
     return shown(response, session)
 
@@ -268,12 +223,11 @@ async def join_session_as_party(
     body: Party,
     response: Response,
     sessions: Sessions,
-    metrics: TheMetrics,
     now: Now,
 ) -> SessionOut:
-    """Seat a party, all of it or nobody, as one version."""
-    session, _ = await counted_join(
-        sessions, metrics, session_id, lambda session: session.join(body.player_ids, None, now)
+    """Seat a party, all of its players or none, as one version."""
+    session, _ = await sessions.join(
+        session_id, lambda session: session.join(body.player_ids, None, now)
     )
     return shown(response, session)
 
@@ -282,8 +236,8 @@ async def join_session_as_party(
     "/{session_id}/players/{player_id}",
     operation_id="joinSession",
     responses={
-        200: {"description": "The player was seated already.", "headers": ETAG},
-        201: {"description": "The player has a seat now.", "model": SessionOut, "headers": ETAG},
+        200: {"description": "The player was already seated.", "headers": ETAG},
+        201: {"description": "The player has taken a seat.", "model": SessionOut, "headers": ETAG},
         **problems(
             SessionNotFound,
             PlayerNotFound,
@@ -301,13 +255,14 @@ async def join_session(
     condition: IfMatch,
     response: Response,
     sessions: Sessions,
-    metrics: TheMetrics,
     now: Now,
-    body: Annotated[Joining, Body(default_factory=Joining)],
+    body: Annotated[JoinRequest, Body(default_factory=JoinRequest)],
 ) -> SessionOut:
-    """Take a seat. The first player of a session becomes its host."""
-    rule = provided(condition, lambda session: session.join([player_id], body.team or None, now))
-    session, seated = await counted_join(sessions, metrics, session_id, rule)
+    """Take a seat. The first player in a session becomes its host."""
+    rule: Rule[bool] = provided(
+        condition, lambda session: session.join([player_id], body.team or None, now)
+    )
+    session, seated = await sessions.join(session_id, rule)
     response.status_code = 201 if seated else 200
     return shown(response, session)
 
@@ -331,8 +286,10 @@ async def update_member(
     sessions: Sessions,
     now: Now,
 ) -> SessionOut:
-    """Change a member's team, or whether the member is ready."""
-    rule = provided(condition, lambda session: session.change_member(player_id, body, now))
+    """Change the team or the readiness of a member."""
+    rule: Rule[None] = provided(
+        condition, lambda session: session.change_member(player_id, body, now)
+    )
     session, _ = await sessions.change(session_id, rule)
     return shown(response, session)
 
@@ -346,7 +303,28 @@ async def update_member(
 async def leave_session(
     session_id: SessionId, player_id: PlayerId, condition: IfMatch, sessions: Sessions, now: Now
 ) -> None:
-    """Free the seat; when the host leaves, the longest-seated member becomes host."""
-    await sessions.change(
-        session_id, provided(condition, lambda session: session.leave(player_id, now))
-    )
+    """Leave the session. If the host leaves, the longest-seated member becomes the host."""
+    rule: Rule[None] = provided(condition, lambda session: session.leave(player_id, now))
+    await sessions.change(session_id, rule)
+
+
+@players_router.get(
+    "/{player_id}/session",
+    operation_id="getPlayerSession",
+    responses={
+        200: {"description": "The session.", "headers": ETAG},
+        **problems(PlayerNotFound, NotInSession, DatabaseUnavailable),
+    },
+)
+async def get_player_session(
+    player_id: PlayerId, response: Response, players: Players, sessions: Sessions
+) -> SessionOut:
+    """The live session in which the player has a seat.
+
+    `If-None-Match` is ignored, because the player's next session may have the same version.
+    """
+    player = await players.get(player_id)
+    session = await sessions.of_player(player.id, player.session_id)
+    if session is None:
+        raise NotInSession()
+    return shown(response, session)

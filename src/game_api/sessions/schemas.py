@@ -1,27 +1,18 @@
-"""Sessions on the wire."""
+"""The request and response bodies of sessions."""
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-from game_api.attributes import Attributes
 from game_api.clock import Timestamp
-from game_api.players.model import PlayerId, Region
-from game_api.sessions.model import (
-    GameMode,
-    Seats,
-    Server,
-    Session,
-    SessionName,
-    Status,
-    Team,
-    Visibility,
-)
+from game_api.players.model import PlayerId
+from game_api.sessions.model import Server, Session, SessionSettings, Status, Team, Visibility
+from game_api.values import Attributes
 
 
-class NewSession(BaseModel):
-    """A session to be created."""
+class NewSession(SessionSettings):
+    """A session to create."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -30,33 +21,23 @@ class NewSession(BaseModel):
         },
     )
 
-    name: SessionName
-    game_mode: GameMode
-    max_players: Seats
-    min_players: Seats = Field(default=1, description="At most `max_players`.")
-    region: Region | None = None
-    visibility: Visibility = "public"
-    join_in_progress: StrictBool = Field(
-        default=False, description="Whether players may join while it is `active`."
-    )
-    # The factory keeps `null` out of the schema: it is not a value of this field.
+    # The factory keeps `null` out of the schema, because it is not a value of this field.
     host_player_id: PlayerId = Field(
-        default_factory=str, description="Takes the first seat.", examples=["ada"]
+        default_factory=str, description="The player who takes the first seat.", examples=["ada"]
     )
-    attributes: Attributes = Field(default_factory=dict)
 
 
-class Joining(BaseModel):
+class JoinRequest(BaseModel):
     """How a player joins."""
 
     model_config = ConfigDict(extra="forbid")
 
-    team: Team = Field(default_factory=str, description="No team, when absent.")
+    team: Team = Field(default_factory=str, description="No team, if it is absent.")
 
 
-def _no_repeats(player_ids: list[str]) -> list[str]:
+def _check_unique(player_ids: list[str]) -> list[str]:
     if len(set(player_ids)) < len(player_ids):
-        raise PydanticCustomError("repeated", "each player_id may stand here once")
+        raise PydanticCustomError("repeated", "each player_id may occur only once")
     return player_ids
 
 
@@ -70,12 +51,12 @@ class Party(BaseModel):
     player_ids: Annotated[
         list[PlayerId],
         Field(min_length=1, max_length=64, json_schema_extra={"uniqueItems": True}),
-        AfterValidator(_no_repeats),
+        AfterValidator(_check_unique),
     ]
 
 
 class MemberOut(BaseModel):
-    """A player on a seat."""
+    """A player who has a seat."""
 
     player_id: str
     team: str | None
@@ -84,7 +65,7 @@ class MemberOut(BaseModel):
 
 
 class SessionOut(BaseModel):
-    """A session; `player_count + free_slots = max_players`, members in the order they came."""
+    """A session; `player_count + free_slots = max_players`, members in the order of joining."""
 
     session_id: str
     name: str

@@ -1,4 +1,5 @@
-// Argo CD, as tests/e2e runs it, pinned by version and hash. The requirements and replacements are its own.
+// Pins the version of Argo CD that tests/e2e runs. go.sum pins the hashes.
+// The requirements and replacements are copied from Argo CD's own go.mod.
 module game-api/tests/e2e/argocd
 
 go 1.25.5

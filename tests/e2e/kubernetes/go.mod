@@ -1,5 +1,6 @@
-// Kubernetes, with etcd and kustomize as it requires them: what tests/e2e runs its cluster with, pinned by version and hash.
-// The requirements and replacements are Kubernetes' own; its staging modules are at the versions they were published as.
+// Pins the versions of Kubernetes, etcd and kustomize that tests/e2e runs. go.sum pins the hashes.
+// The versions of etcd and kustomize are those that Kubernetes requires. The requirements and replacements are
+// Kubernetes' own, with its staging modules at their published versions.
 module game-api/tests/e2e/kubernetes
 
 go 1.25.5

@@ -1,0 +1,40 @@
+"""The errors of the driver, and what they mean for the request."""
+
+from pymongo.errors import (
+    AutoReconnect,
+    BulkWriteError,
+    ConnectionFailure,
+    OperationFailure,
+    PyMongoError,
+    WriteConcernError,
+)
+
+OUTCOME_UNKNOWN = (AutoReconnect, WriteConcernError)
+"""Raised by a write that may have been made nevertheless."""
+
+UNAVAILABLE_CODES = {
+    18,  # AuthenticationFailed: the password was rotated
+    50,  # MaxTimeMSExpired
+    91,  # ShutdownInProgress
+    189,  # PrimarySteppedDown
+    262,  # ExceededTimeLimit
+    10107,  # NotWritablePrimary
+    11600,  # InterruptedAtShutdown
+    11602,  # InterruptedDueToReplStateChange
+}
+"""Error codes of a database that is running but temporarily can't execute the command."""
+
+
+class CredentialsError(ConnectionFailure):
+    """There are no credentials that the database accepts; the text says why, without any secret."""
+
+
+def is_unavailable(error: Exception) -> bool:
+    """Whether the database could not be reached, not in time, or not as the primary."""
+    if not isinstance(error, PyMongoError):
+        return False
+    if isinstance(error, BulkWriteError):
+        return bool(error.details and error.details.get("writeConcernErrors"))
+    if isinstance(error, OperationFailure) and error.code in UNAVAILABLE_CODES:
+        return True
+    return error.timeout or isinstance(error, ConnectionFailure | WriteConcernError)

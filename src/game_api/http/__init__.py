@@ -1,0 +1,1 @@
+"""HTTP: what all endpoints share; no feature is known here."""

@@ -1,0 +1,157 @@
+"""Health: liveness, readiness, and the condition of each component."""
+
+import time
+from typing import Annotated, Literal
+
+import pymongo
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel, Field
+from pymongo.errors import PyMongoError
+
+from game_api import __version__
+from game_api.database.connection import Connection
+from game_api.database.errors import CredentialsError
+from game_api.errors import DatabaseUnavailable
+from game_api.http.dependencies import resource
+from game_api.http.openapi import problems
+from game_api.http.problems import ShuttingDown
+from game_api.http.routing import ApiRoute
+from game_api.observability.logs import Logs
+from game_api.runtime import Runtime
+
+PING_SECONDS = 1.0
+PING_PATIENCE = 0.5
+"""The part of these seconds that a ping may spend on waiting for credentials."""
+
+router = APIRouter(prefix="/health", tags=["health"], route_class=ApiRoute)
+
+ConnectionDep = Annotated[Connection, Depends(resource(Connection))]
+RuntimeDep = Annotated[Runtime, Depends(resource(Runtime))]
+Condition = Literal["ok", "degraded", "down"]
+
+
+class Health(BaseModel):
+    """The process is running."""
+
+    status: Literal["ok"] = "ok"
+    version: str
+    commit: str
+
+
+class Readiness(BaseModel):
+    """The process can serve requests."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Component(BaseModel):
+    """The state of one required component."""
+
+    status: Condition
+    latency_ms: float | None = Field(None, description="The round-trip time of a ping.")
+    detail: str | None = None
+
+
+class LogsComponent(Component):
+    """The state of log delivery: `degraded` while CloudWatch Logs does not accept records."""
+
+    queued: int = Field(0, description="The number of records that wait for delivery.")
+    dropped: int = Field(0, description="The number of records dropped since the start.")
+
+
+class Components(BaseModel):
+    """The components that the service needs."""
+
+    database: Component
+    logs: LogsComponent
+
+
+class DetailedHealth(BaseModel):
+    """The state of the service and its components: `down` if a required component is down."""
+
+    status: Condition
+    version: str
+    commit: str
+    uptime_seconds: float
+    components: Components
+
+
+async def ping(connection: Connection) -> float:
+    """The round-trip time to the database in seconds. Raises PyMongoError after one second."""
+    started = time.perf_counter()
+    with pymongo.timeout(PING_SECONDS):
+        await connection.run(lambda database: database.command("ping"), PING_PATIENCE)
+    return time.perf_counter() - started
+
+
+@router.get("", operation_id="getHealth", summary="Liveness")
+async def health(runtime: RuntimeDep) -> Health:
+    """The process is running. The database is not checked."""
+    return Health(version=__version__, commit=runtime.settings.commit)
+
+
+@router.get(
+    "/ready",
+    operation_id="getReadiness",
+    summary="Readiness",
+    responses=problems(DatabaseUnavailable, ShuttingDown),
+)
+async def ready(runtime: RuntimeDep, connection: ConnectionDep) -> Readiness:
+    """The process can serve requests: the database responds, and no shutdown has begun."""
+    if runtime.lifecycle.shutdown.is_set():
+        raise ShuttingDown()
+    try:
+        await ping(connection)
+    except PyMongoError:
+        raise DatabaseUnavailable("The database did not respond within one second.") from None
+    return Readiness()
+
+
+@router.get(
+    "/detailed",
+    operation_id="getDetailedHealth",
+    summary="The condition of each component",
+    response_model_exclude_none=True,
+    responses={503: {"model": DetailedHealth, "description": "A required component is down."}},
+)
+async def detailed(
+    runtime: RuntimeDep, connection: ConnectionDep, response: Response
+) -> DetailedHealth:
+    """The state of the service and its components."""
+    database = await database_component(connection)
+    logs = logs_component(runtime.logs)
+    if database.status == "down":
+        response.status_code = 503
+    return DetailedHealth(
+        status=database.status if database.status != "ok" else logs.status,
+        version=__version__,
+        commit=runtime.settings.commit,
+        uptime_seconds=round(runtime.lifecycle.uptime, 3),
+        components=Components(database=database, logs=logs),
+    )
+
+
+async def database_component(connection: Connection) -> Component:
+    """The state of the database."""
+    try:
+        latency = await ping(connection)
+    except CredentialsError as error:
+        return Component(status="down", detail=str(error))
+    except PyMongoError as error:
+        # The text of a driver's error may contain addresses, so only its type is shown.
+        return Component(status="down", detail=f"no response ({type(error).__name__})")
+    return Component(status="ok", latency_ms=round(latency * 1000, 3))
+
+
+def logs_component(logs: Logs) -> LogsComponent:
+    """The state of log delivery."""
+    not_written = 0 if logs.queue is None else logs.queue.dropped
+    cloudwatch = logs.cloudwatch
+    if cloudwatch is None:
+        return LogsComponent(status="ok", detail="standard output only", dropped=not_written)
+    return LogsComponent(
+        status="ok" if cloudwatch.failure is None else "degraded",
+        detail=cloudwatch.failure,
+        queued=cloudwatch.queued,
+        dropped=not_written + cloudwatch.dropped,
+    )

@@ -1,0 +1,36 @@
+"""The errors of players."""
+
+from game_api.errors import ApiError, Conflict
+
+
+class PlayerNotFound(ApiError):
+    """There is no such player."""
+
+    status = 404
+    code = "player_not_found"
+    members = {"player_id": {"type": "string"}}
+
+    def __init__(self, player_id: str) -> None:
+        super().__init__(player_id=player_id)
+
+
+class UsernameTaken(Conflict):
+    """Another player has this username (its case does not matter)."""
+
+    code = "username_taken"
+
+
+class PlayerExists(Conflict):
+    """A player with this player_id already exists."""
+
+    code = "player_exists"
+
+
+class InSession(Conflict):
+    """The player has a seat in a live session and must leave it first."""
+
+    code = "in_session"
+    members = {"session_id": {"type": "string"}}
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id=session_id)

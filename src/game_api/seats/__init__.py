@@ -1,0 +1,1 @@
+"""Seats: the protocol that gives each player at most one seat."""

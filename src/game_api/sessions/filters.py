@@ -1,0 +1,51 @@
+"""The filters of the session list."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from game_api.database.client import Document
+
+NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+
+
+@dataclass(frozen=True)
+class SessionFilter:
+    """The criteria of a list of sessions; None and empty values match every session."""
+
+    status: tuple[str, ...] = ()
+    game_mode: str | None = None
+    region: str | None = None
+    min_free_slots: int | None = None
+    host_player_id: str | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+    def query(self) -> Document:
+        """The filter for the database. It never matches private sessions."""
+        query: Document = {"visibility": "public"}
+        if self.status:
+            query["status"] = {"$in": sorted(set(self.status))}
+        if self.game_mode is not None:
+            query["game_mode"] = self.game_mode
+        if self.region is not None:
+            query["region"] = self.region
+        if self.min_free_slots is not None:
+            query["free_slots"] = {"$gte": self.min_free_slots}
+        if self.host_player_id is not None:
+            query["host_player_id"] = self.host_player_id
+        for key, text in self.attributes.items():
+            query[f"attributes.{key}"] = {"$in": interpretations(text)}
+        return query
+
+
+def interpretations(text: str) -> list[str | int | float | bool]:
+    """The attribute values that a text may stand for: `5` is a number as well as a string."""
+    values: list[str | int | float | bool] = [text]
+    if text in ("true", "false"):
+        values.append(text == "true")
+    elif number := NUMBER.fullmatch(text):
+        if number[2] is None and number[3] is None and -(2**63) <= int(text) < 2**63:
+            values.append(int(text))
+        elif float(text) not in (float("inf"), float("-inf")):
+            values.append(float(text))
+    return values

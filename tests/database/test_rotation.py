@@ -1,0 +1,357 @@
+"""The password of DocumentDB comes from Secrets Manager and is rotated while the service runs."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+import boto3
+import httpx2
+import pytest
+from pymongo.monitoring import PoolClosedEvent, PoolCreatedEvent
+
+from game_api.app import create_app
+from game_api.database.client import Database, database_uri
+from game_api.database.connection import Connection
+from game_api.database.credentials import Secret
+from game_api.database.errors import CredentialsError
+from game_api.database.rotation import READ_INTERVAL
+from game_api.observability.reporting import DatabaseMonitor
+from game_api.runtime import Runtime
+from game_api.settings import Settings
+from tests.apps import running
+from tests.aws import SecretsManager, hung
+from tests.cluster import Cluster
+from tests.conftest import Lines
+from tests.service import Service
+
+Start = Callable[..., Service]
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with Cluster(tmp_path_factory.mktemp("cluster")).running() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def secrets_manager() -> Iterator[SecretsManager]:
+    secrets_manager = SecretsManager()
+    secrets_manager.start()
+    yield secrets_manager
+    secrets_manager.stop()
+
+
+class Pools(DatabaseMonitor):
+    """Counts the connection pools of the driver, one for each client."""
+
+    created = closed = 0
+
+    def pool_created(self, event: PoolCreatedEvent) -> None:
+        self.created += 1
+
+    def pool_closed(self, event: PoolClosedEvent) -> None:
+        self.closed += 1
+
+
+@dataclass
+class Api:
+    """The service in this process."""
+
+    http: httpx2.AsyncClient
+    connection: Connection
+    pools: Pools
+
+    async def add_player(self) -> httpx2.Response:
+        name = f"p-{uuid4().hex[:12]}"
+        body = {"username": name, "player_id": name}
+        return await self.http.post("/api/v1/players", json=body)
+
+    async def database(self) -> dict[str, Any]:
+        """The state of the database according to /health/detailed."""
+        detailed = await self.http.get("/health/detailed")
+        database: dict[str, Any] = detailed.json()["components"]["database"]
+        assert detailed.status_code == (200 if database["status"] == "ok" else 503)
+        return database
+
+
+@dataclass
+class Rotation:
+    """A database user, the secret with the user's password, and the settings for both."""
+
+    cluster: Cluster
+    secrets_manager: SecretsManager
+    port: int
+    user: str = field(default_factory=lambda: f"user-{uuid4().hex[:8]}")
+    arn: str = ""
+    reads: int = 0
+
+    def set_secret(self, password: str) -> None:
+        value = json.dumps({"username": self.user, "password": password, "engine": "docdb"})
+        if self.arn:
+            self.secrets_manager.put(self.arn, value)
+        else:
+            self.arn = self.secrets_manager.create(value)
+
+    def set_database(self, password: str) -> None:
+        self.cluster.set_password(self.user, password)
+
+    def rotate(self, password: str) -> None:
+        self.set_secret(password)
+        self.set_database(password)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        return {
+            "GAME_API_DOCUMENTDB_HOST": "127.0.0.1",
+            "GAME_API_DOCUMENTDB_PORT": str(self.port),
+            "GAME_API_DOCUMENTDB_CA_FILE": str(self.cluster.certificate),
+            "GAME_API_DOCUMENTDB_SECRET_ARN": self.arn,
+            "GAME_API_DATABASE": self.user,
+        }
+
+    @asynccontextmanager
+    async def api(self) -> AsyncIterator[Api]:
+        names = {k.removeprefix("GAME_API_").lower(): v for k, v in self.variables.items()}
+        settings = Settings.model_validate(names)
+        runtime = Runtime(settings)
+        pools = Pools(runtime.metrics)
+        async with running(create_app(runtime, database_uri(settings), [pools])) as app:
+            yield Api(app.client, app.resources[Connection], pools)
+
+
+@pytest.fixture
+async def rotation(
+    cluster: Cluster, secrets_manager: SecretsManager, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Rotation]:
+    for name, value in secrets_manager.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    boto3.setup_default_session()
+    async with cluster.endpoint() as port:
+        rotation = Rotation(cluster, secrets_manager, port)
+
+        def count(**_: Any) -> None:
+            rotation.reads += 1
+
+        session = boto3.DEFAULT_SESSION
+        session.events.register("before-send.secrets-manager.GetSecretValue", count)
+        yield rotation
+
+
+def warnings(log_lines: Lines) -> list[str]:
+    """The warnings of the service."""
+    entries = [entry for entry in log_lines.entries if entry["logger"].startswith("game_api")]
+    return [entry["message"] for entry in entries if entry["level"] == "warning"]
+
+
+async def wait_for(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
+    # asyncio.timeout would cancel a request, which the app then answers, so the wait would go on.
+    deadline = time.monotonic() + 10
+    while not await condition():
+        assert time.monotonic() < deadline
+        await asyncio.sleep(0.05)
+
+
+def assert_unavailable(response: httpx2.Response) -> None:
+    assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
+    assert int(response.headers["retry-after"]) >= 1
+
+
+async def test_a_rotation_under_load_fails_no_request(rotation: Rotation) -> None:
+    rotation.rotate("first-password")
+    async with rotation.api() as api:
+        body = {"name": "s", "game_mode": "duel", "max_players": 64}
+        session = (await api.http.post("/api/v1/sessions", json=body)).json()
+        path = f"/api/v1/sessions/{session['session_id']}"
+        assert (rotation.reads, api.pools.created) == (1, 1)
+        await asyncio.sleep(
+            READ_INTERVAL
+        )  # /health/ready does not wait that long for the next read.
+        rotation.rotate("second-password")
+        # One connection is open. So many requests need new ones, which the server refuses.
+        answers = await asyncio.gather(
+            *(api.add_player() for _ in range(60)),
+            *(api.http.put(path, json={"name": f"n{n}"}) for n in range(20)),
+            *(api.http.get(path) for _ in range(60)),
+            api.http.get("/health/ready"),
+        )
+        assert {answer.status_code for answer in answers} == {200, 201}
+        assert (rotation.reads, api.pools.created) == (2, 2)
+        assert (await api.http.get(path)).json()["version"] == 21
+        assert (await api.database())["status"] == "ok"
+        await wait_for_pools(api, closed=1)
+    assert api.pools.closed == 2
+
+
+async def wait_for_pools(api: Api, closed: int) -> None:
+    async def are_closed() -> bool:
+        return api.pools.closed == closed
+
+    await wait_for(are_closed)
+
+
+async def test_the_old_client_is_closed_when_its_last_command_has_ended(rotation: Rotation) -> None:
+    rotation.rotate("first-password")
+    began, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(database: Database) -> int:
+        cursor = database.things.find({}, batch_size=2)
+        found = [await anext(cursor)]
+        began.set()
+        await release.wait()
+        return len(found + await cursor.to_list())
+
+    async with rotation.api() as api:
+        await api.connection.run(
+            lambda database: database.things.insert_many([{"_id": n} for n in range(5)])
+        )
+        old = asyncio.create_task(api.connection.run(slow))
+        await began.wait()
+        rotation.rotate("second-password")
+        answers = await asyncio.gather(*(api.add_player() for _ in range(20)))
+        assert {answer.status_code for answer in answers} == {201}
+        assert (api.pools.created, api.pools.closed) == (2, 0)
+        release.set()
+        assert await old == 5
+        await wait_for_pools(api, closed=1)
+
+
+@pytest.mark.parametrize("first", ["database", "secret"])
+async def test_a_lag_between_database_and_secret_fails_no_request(
+    rotation: Rotation, first: str
+) -> None:
+    rotation.rotate("first-password")
+    change = [rotation.set_database, rotation.set_secret]
+    if first == "secret":
+        change.reverse()
+        change[0]("second-password")  # Before the service reads it.
+    async with rotation.api() as api:
+        if first == "database":
+            await api.add_player()
+            change[0]("second-password")
+        requests = asyncio.gather(*(api.add_player() for _ in range(40)))
+        await asyncio.sleep(0.8)
+        change[1]("second-password")
+        assert {answer.status_code for answer in await requests} == {201}
+        assert rotation.reads <= 4
+
+
+async def test_a_wrong_password_is_503_until_it_is_corrected(
+    rotation: Rotation, log_lines: Lines
+) -> None:
+    rotation.rotate("right-password")
+    rotation.set_secret("wrong-password")
+    async with rotation.api() as api:
+        started = time.monotonic()
+        ready = api.http.get("/health/ready")
+        answers = await asyncio.gather(ready, *(api.add_player() for _ in range(40)))
+        for answer in answers:
+            assert_unavailable(answer)
+        reason = "the credentials are refused: the secret still holds the refused credentials"
+        assert await api.database() == {"status": "down", "detail": reason}
+        took = time.monotonic() - started
+        assert took < 5
+        assert 2 <= rotation.reads <= 1 + took
+        assert warnings(log_lines) == [f"the database can't be used: {reason}"]
+        rotation.set_secret("right-password")
+        assert (await api.add_player()).status_code == 201
+        assert (await api.http.get("/health/ready")).status_code == 200
+
+
+async def test_it_starts_without_secrets_manager_and_recovers_when_that_is_back(
+    rotation: Rotation, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotation.set_database("the-password")
+    rotation.arn = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:game"
+    rotation.secrets_manager = SecretsManager()
+    for name, value in rotation.secrets_manager.environment.items():
+        monkeypatch.setenv(name, value)
+    async with rotation.api() as api:
+        assert_unavailable(await api.http.get("/health/ready"))
+        assert (await api.http.get("/health")).status_code == 200
+        reason = "no credentials: the secret can't be read (EndpointConnectionError)"
+        assert await api.database() == {"status": "down", "detail": reason}
+        assert warnings(log_lines) == [f"the database can't be used: {reason}"]
+        await asyncio.to_thread(rotation.secrets_manager.start)
+        try:
+            client = rotation.secrets_manager.client_of("secretsmanager")
+            # checkov:skip=CKV_SECRET_6:made up
+            value = json.dumps({"username": rotation.user, "password": "the-password"})
+            client.create_secret(Name="game", SecretString=value)
+
+            async def is_ready() -> bool:
+                return (await api.http.get("/health/ready")).status_code == 200
+
+            await wait_for(is_ready)
+            assert (await api.add_player()).status_code == 201
+        finally:
+            rotation.secrets_manager.stop()
+
+
+async def test_a_hung_secrets_manager_does_not_block_requests(
+    rotation: Rotation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rotation.rotate("the-password")
+    with hung() as endpoint:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_SECRETS_MANAGER", endpoint)
+        async with rotation.api() as api:
+            started = time.monotonic()
+            player = asyncio.create_task(api.add_player())
+            assert_unavailable(await api.http.get("/health/ready"))
+            assert time.monotonic() - started < 1.5
+            assert (await api.database())["detail"] == (
+                "no credentials: the secret is still being read"
+            )
+            assert_unavailable(await player)
+            assert time.monotonic() - started < 5
+
+
+async def test_a_secret_without_credentials_is_reported(rotation: Rotation) -> None:
+    hidden: list[str] = []
+    for value in ("nonsense", "{}", '{"username": "u", "password": 1234}', '["u", "p"]'):
+        secret = Secret(rotation.secrets_manager.create(value), hidden.append)
+        with pytest.raises(CredentialsError, match="^the secret holds no username and password$"):
+            await secret.read()
+    assert hidden == []
+
+
+async def test_a_refused_password_that_is_a_setting_is_503(cluster: Cluster) -> None:
+    # checkov:skip=CKV_SECRET_4:made up
+    uri = f"mongodb://nobody:hunter2@127.0.0.1:{cluster.port}/?directConnection=true"
+    async with running(create_app(Runtime(Settings()), uri)) as app:
+        assert_unavailable(await app.client.get("/api/v1/players/ada"))
+
+
+async def test_the_service_and_the_command_use_the_secret_and_never_show_it(
+    rotation: Rotation, start_service: Start
+) -> None:
+    rotation.rotate("first-password")
+    variables = rotation.variables | {"GAME_API_LOG_LEVEL": "debug", "GAME_API_PORT": "0"}
+    lost = {"GAME_API_DOCUMENTDB_SECRET_ARN": rotation.arn.replace("secret:", "secret:no")}
+    failing = Service(variables | lost, "create-indexes")
+    command = Service(variables, "create-indexes")
+    service = start_service(**variables)
+    assert await asyncio.to_thread(command.wait) == 0, command.output
+    assert "players.username_key\n" in command.output
+    await asyncio.to_thread(service.wait_until_ready)
+    async with httpx2.AsyncClient(base_url=service.address, timeout=10) as http:
+        for number in range(1, 3):
+            answers = await asyncio.gather(*(http.get("/api/v1/players") for _ in range(20)))
+            assert {answer.status_code for answer in answers} == {200}
+            rotation.rotate("second-password")
+        # Only a path that contains the password could bring it into a log line.
+        await http.get("/first-password/second-password")
+    assert await asyncio.to_thread(service.terminate) == 0, service.output
+    assert await asyncio.to_thread(failing.wait) == 1
+    assert failing.lines[-1] == (
+        "game-api: can't create the indexes: no credentials: the secret can't be read "
+        "(ResourceNotFoundException)\n"
+    )
+    output = command.output + service.output
+    assert "first-password" not in output and "second-password" not in output
+    assert "/***/***" in output

@@ -1,0 +1,238 @@
+"""Log lines: one for each request, always JSON, and never with a secret."""
+
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from game_api import __version__
+from game_api.database.embedded import free_port
+from game_api.http.middleware import RequestContext
+from game_api.observability.logs import ConsoleFormatter, LineFormatter, Logs, current_request_id
+from game_api.observability.metrics import Metrics
+from game_api.observability.redaction import Redactor
+from game_api.settings import Settings
+from tests.conftest import Lines
+from tests.service import Service
+
+Api = httpx2.AsyncClient
+Start = Callable[..., Service]
+# checkov:skip=CKV_SECRET_9:made up
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+
+
+async def test_a_request_is_one_line_with_all_fields(api: Api, log_lines: Lines) -> None:
+    response = await api.post(
+        "/api/v1/players",
+        json={"username": "ada", "player_id": "ada"},
+        headers={"X-Request-ID": "mine-1"},
+    )
+    (entry,) = log_lines.access()
+    assert datetime.fromisoformat(entry.pop("timestamp")).tzinfo
+    assert 0 < entry.pop("duration_ms") < 60_000
+    assert entry == {
+        "level": "info",
+        "logger": "game_api.access",
+        "message": "POST /api/v1/players",
+        "request_id": "mine-1",
+        "method": "POST",
+        "path": "/api/v1/players",
+        "route": "/api/v1/players",
+        "status": 201,
+        "bytes": len(response.content),
+        "pod": "pod-1",
+        "version": __version__,
+    }
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "route", "status"),
+    [
+        ("GET", "/api/v1/players/ada", "/api/v1/players/{player_id}", 404),
+        (
+            "PUT",
+            "/api/v1/sessions/a/players/b",
+            "/api/v1/sessions/{session_id}/players/{player_id}",
+            404,
+        ),
+        ("GET", "/api/v1/players?limit=x", "/api/v1/players", 422),
+        ("PATCH", "/api/v1/players/ada", "/api/v1/players/{player_id}", 405),
+        ("GET", "/nope", "unmatched", 404),
+    ],
+)
+async def test_the_route_is_logged_as_its_template(
+    api: Api, log_lines: Lines, method: str, path: str, route: str, status: int
+) -> None:
+    await api.request(method, path)
+    (entry,) = log_lines.access()
+    assert (entry["route"], entry["status"]) == (route, status)
+
+
+async def test_health_checks_are_logged_at_debug(api: Api, log_lines: Lines) -> None:
+    for path in ("/health", "/health/ready", "/health/detailed"):
+        await api.get(path)
+    assert [entry["level"] for entry in log_lines.access()] == ["debug"] * 3
+
+
+async def test_a_record_carries_the_id_of_the_current_request(log_lines: Lines) -> None:
+    token = current_request_id.set("abc")
+    logging.getLogger("some.library").warning("something %s", "odd")
+    current_request_id.reset(token)
+    logging.getLogger("some.library").warning("later")
+    first, second = log_lines.entries
+    assert (first["request_id"], first["message"]) == ("abc", "something odd")
+    assert "request_id" not in second
+
+
+@pytest.mark.parametrize(
+    "secret",
+    [
+        JWT,
+        "AKIAIOSFODNN7EXAMPLE",  # checkov:skip=CKV_SECRET_2:from the AWS documentation
+        "mongodb://game:hunter2@db:27017/?tls=true",  # checkov:skip=CKV_SECRET_4:made up
+        "mongodb+srv://game:hunter2@db/",
+        "password=hunter2",
+        "'password': 'hunter2'",
+        '{"token": "hunter2"}',
+        "Authorization: Bearer hunter2",
+        "api_key=hunter2",
+        "secret: hunter2",
+        "the very password",
+        "swordfish!",
+    ],
+)
+async def test_no_line_contains_a_secret(
+    secret: str, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In any logged field, in a message or in a traceback."""
+    # checkov:skip=CKV_SECRET_4:made up
+    monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://u:swordfish%21@h/")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "u")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_PASSWORD", "the very password")
+    log_lines.setFormatter(LineFormatter(Redactor(Settings()), "pod-1"))
+
+    async def fails(scope: Any, receive: Any, send: Any) -> None:
+        scope["route"] = type("Route", (), {"path": f"/x/{secret}"})()
+        scope["caller"] = secret
+        raise RuntimeError(f"it was {secret}")
+
+    async with Api(
+        transport=httpx2.ASGITransport(RequestContext(fails, Metrics())), base_url="http://game-api"
+    ) as api:
+        await api.get(f"/{secret}", headers={"X-Request-ID": JWT if secret == JWT else "x"})
+    logging.getLogger("x").warning("said %s", secret)
+    text = "\n".join(log_lines.lines)
+    for part in (
+        "hunter2",
+        JWT,
+        JWT.split(".")[1],
+        "AKIAIOSFODNN7EXAMPLE",
+        "the very password",
+        "swordfish",
+    ):
+        assert part not in text, text
+    assert text.count("***") >= 5
+
+
+@given(st.text(), st.text())
+def test_any_text_is_one_line_of_json(message: str, path: str) -> None:
+    record = logging.LogRecord("x", logging.INFO, "f", 1, "%s", (message,), None)
+    record.access = {"path": path, "status": 200, "duration_ms": 1.0}
+    line = LineFormatter(Redactor(Settings()), "pod").format(record)
+    assert "\n" not in line and json.loads(line)["level"] == "info"
+    line.encode()
+
+
+def test_a_very_long_record_stays_one_line_of_valid_json() -> None:
+    try:
+        raise ValueError("\x00" * 3_000_000)
+    except ValueError:
+        error = sys.exc_info()
+    record = logging.LogRecord("x", logging.ERROR, "f", 1, "\u20ac" * 3_000_000, (), error)
+    line = LineFormatter(Redactor(Settings()), "pod").format(record)
+    assert len(line.encode()) < 1024 * 1024 - 26
+    assert " ... " in json.loads(line)["exception"]
+
+
+def test_the_console_format_is_readable() -> None:
+    formatter = ConsoleFormatter(Redactor(Settings()), "pod", color=False)
+    record = logging.LogRecord("game_api.access", logging.INFO, "f", 1, "GET /x", (), None)
+    record.access = {"status": 404, "duration_ms": 1.26}
+    record.request_id = "abc"
+    assert formatter.format(record)[13:] == "INFO    GET /x 404 1.3 ms  abc"
+    colored = ConsoleFormatter(Redactor(Settings()), "pod", color=True).format(record)
+    assert "\x1b[33m404\x1b[0m" in colored
+
+
+def test_every_line_is_json_unless_standard_output_is_a_terminal(
+    start_service: Start, service_database: str
+) -> None:
+    service = start_service(
+        GAME_API_MONGODB_URI=service_database,
+        GAME_API_POD_NAME="game-api-7",
+        PYTHONWARNINGS="default",
+    ).wait_until_ready()
+    httpx2.get(f"{service.address}/api/v1/players/x", headers={"X-Request-ID": "abc"})
+    host, port = service.address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"not http\r\n\r\n")  # uvicorn logs a warning.
+        connection.recv(1000)
+    assert service.terminate() == 0
+    entries = [json.loads(line) for line in service.lines]
+    assert {entry["pod"] for entry in entries} == {"game-api-7"}
+    assert {"uvicorn.error", "game_api", "game_api.access"} <= {e["logger"] for e in entries}
+    assert [e["request_id"] for e in entries if e["logger"] == "game_api.access"] == ["abc"]
+
+
+def test_the_log_level_is_configurable(start_service: Start, service_database: str) -> None:
+    service = start_service(GAME_API_MONGODB_URI=service_database, GAME_API_LOG_LEVEL="debug")
+    httpx2.get(f"{service.wait_until_ready().address}/health")
+    assert service.terminate() == 0
+    assert '"path": "/health"' in service.output
+    quiet = start_service(GAME_API_LOG_LEVEL="loud")
+    assert quiet.wait() == 2 and "GAME_API_LOG_LEVEL" in quiet.output
+
+
+def test_a_stalled_reader_of_standard_output_does_not_block_the_service(
+    service_database: str,
+) -> None:
+    """Standard output is a pipe that nobody reads. It is full after a few hundred lines."""
+    port = free_port()
+    settings = {"GAME_API_PORT": str(port), "GAME_API_MONGODB_URI": service_database}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "game_api"], env=os.environ | settings, stdout=subprocess.PIPE
+    )
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
+            for _ in range(200):
+                try:
+                    client.get("/health")
+                    break
+                except httpx2.ConnectError:
+                    time.sleep(0.1)
+            for _ in range(1000):
+                assert client.get("/api/v1/players/x").status_code == 404
+        process.terminate()
+        assert process.wait(20) == 0, "it must not block the shutdown either"
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_a_secret_that_is_added_later_is_redacted_from_then_on() -> None:
+    redact = Redactor(Settings())
+    logs = Logs(redactor=redact)
+    assert redact("it is xyzzy-plugh") == "it is xyzzy-plugh"
+    logs.redact("xyzzy-plugh")
+    assert redact("it is xyzzy-plugh") == "it is ***"

@@ -1,0 +1,245 @@
+"""Metrics: CloudWatch and Prometheus get each recorded value exactly once."""
+
+import asyncio
+import json
+import re
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from game_api.database.client import Database
+from game_api.observability.metrics import (
+    API_LATENCY,
+    CONFLICTS_RETRIED,
+    ERROR_RATE,
+    GROUP_COMMIT_SIZE,
+    INSTRUMENTS,
+    JOINS,
+    REQUEST_COUNT,
+    SEATED_PLAYERS,
+    Metrics,
+)
+from game_api.observability import reporting as reporting_module
+from game_api.observability.reporting import reporting
+from game_api.sessions.store import SessionStore
+from tests.aws import samples, total
+from tests.build import a_player, a_session
+from tests.conftest import Lines
+from tests.observability.readers import documents_of, samples_of
+from tests.service import Service
+
+Api = httpx2.AsyncClient
+Start = Callable[..., Service]
+
+
+async def test_requests_are_counted_by_the_template_of_their_route(
+    api: Api, metrics: Metrics
+) -> None:
+    await api.post("/api/v1/players", json={"username": "ada", "player_id": "ada"})
+    for player_id in ("ada", "bob", "cleo"):
+        await api.get(f"/api/v1/players/{player_id}")
+    await api.get("/nope")
+    await api.get("/health")
+    await api.get("/health/ready")
+    documents = documents_of(metrics)
+    assert total(documents, "RequestCount") == 5
+    assert total(documents, "RequestCount", Route="/api/v1/players/{player_id}") == 3
+    assert total(documents, "RequestCount", Route="unmatched") == 1
+    assert samples(documents, "APILatency") == samples(documents, "ErrorRate") == 5
+    assert total(documents, "ErrorRate") == 0
+    routes = {document["Route"] for document in documents if "Route" in document}
+    assert routes == {"/api/v1/players", "/api/v1/players/{player_id}", "unmatched"}
+    directive = next(d for d in documents if "Route" in d)["_aws"]["CloudWatchMetrics"][0]
+    assert directive["Dimensions"] == [[], ["Route"]]
+
+
+async def test_only_5xx_is_an_error(api: Api, metrics: Metrics, database: Database) -> None:
+    await database.players.insert_one({"_id": "broken"})
+    await api.get("/api/v1/players/broken")
+    await api.get("/api/v1/players/nobody")
+    assert sorted(sum((d["ErrorRate"] for d in documents_of(metrics) if "ErrorRate" in d), [])) == [
+        0,
+        100,
+    ]
+
+
+async def test_joins_sessions_and_commands_are_measured(api: Api, metrics: Metrics) -> None:
+    for name in ("ada", "bob"):
+        await api.post("/api/v1/players", json={"username": name, "player_id": name})
+    body = {"name": "s", "game_mode": "duel", "max_players": 1}
+    path = (
+        f"/api/v1/sessions/{(await api.post('/api/v1/sessions', json=body)).json()['session_id']}"
+    )
+    await api.put(f"{path}/players/ada")
+    await api.put(f"{path}/players/ada")
+    await api.put(f"{path}/players/bob")
+    await api.post(f"{path}/players", json={"player_ids": ["ada"]})
+    await api.put(path, json={"status": "cancelled"})
+    await api.put(path, json={"status": "cancelled"})
+    documents = documents_of(metrics)
+    assert total(documents, "Joins", Outcome="seated") == 1
+    assert total(documents, "Joins", Outcome="already_seated") == 2
+    assert total(documents, "Joins", Outcome="session_full") == 1
+    assert total(documents, "SessionsCreated") == 1
+    assert total(documents, "SessionsEnded", Status="cancelled") == 1
+    assert samples(documents, "GroupCommitSize") == 6 == total(documents, "GroupCommitSize")
+    assert total(documents, "DatabaseConnections") >= 1
+    commands = {d["Command"] for d in documents if "Command" in d}
+    assert {"find", "insert", "update"} <= commands
+
+
+async def test_live_sessions_and_seats_are_counted_in_the_database(
+    database: Database, sessions: SessionStore, metrics: Metrics
+) -> None:
+    assert await sessions.count_live() == (0, 0)
+    for name in ("ada", "bob"):
+        await database.players.insert_one(a_player(name).model_dump_doc())
+    await sessions.create(a_session("ada", "bob"))
+    await sessions.create(a_session(id="t"))
+    await sessions.create(a_session(id="over", status="ended"))
+    await database.sessions.insert_one({"_id": "tombstone", "revision": 1})
+    assert await sessions.count_live() == (2, 2)
+    counted = asyncio.Event()
+
+    async def count_live() -> tuple[int, int]:
+        asyncio.get_running_loop().call_soon(counted.set)
+        return await sessions.count_live()
+
+    async with reporting(metrics, count_live):
+        await counted.wait()
+    assert samples_of(metrics)["game_session_live_sessions", ""] == 2
+    assert samples_of(metrics)["game_session_seated_players", ""] == 2
+
+
+async def test_a_failed_count_does_not_end_the_reports(
+    metrics: Metrics, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reporting_module, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(reporting_module, "REPORTS_PER_COUNT", 1)
+    counts, counted_twice = 0, asyncio.Event()
+
+    async def count_live() -> tuple[int, int]:
+        nonlocal counts
+        counts += 1
+        if counts == 2:
+            counted_twice.set()
+        raise ZeroDivisionError
+
+    async with reporting(metrics, count_live):
+        metrics.request("/a", 1.0, failed=False)
+        await counted_twice.wait()
+    assert documents_of(metrics) == []  # Everything was reported.
+    failures = [entry for entry in log_lines.entries if entry.get("level") == "error"]
+    assert len(failures) == counts and "ZeroDivisionError" in failures[0]["exception"]
+
+
+observation = st.one_of(
+    st.tuples(st.just(API_LATENCY), st.sampled_from(["/a", "/b"]), st.floats(0, 1e5)),
+    st.tuples(st.just(ERROR_RATE), st.sampled_from(["/a", "/b"]), st.sampled_from([0, 100])),
+    st.tuples(st.just(GROUP_COMMIT_SIZE), st.just(""), st.integers(1, 1000)),
+    st.tuples(st.just(REQUEST_COUNT), st.sampled_from(["/a", "/b"]), st.integers(1, 5)),
+    st.tuples(st.just(JOINS), st.sampled_from(["seated", "session_full"]), st.integers(1, 5)),
+    st.tuples(st.just(CONFLICTS_RETRIED), st.just(""), st.integers(1, 5)),
+)
+
+
+@given(st.lists(st.lists(observation, max_size=250), max_size=4))
+def test_both_readers_get_every_value_once(reports: list[list[Any]]) -> None:
+    """Whenever reports are made, and with more values than an array may hold."""
+    metrics = Metrics()
+    documents: list[dict[str, Any]] = []
+    recorded: dict[tuple[str, str], list[float]] = {}
+    for number, observations in enumerate(reports):
+        for instrument, label, value in observations:
+            if instrument.kind == "counter":
+                metrics.count(instrument, label, value)
+            else:
+                metrics.observe(instrument, value, label)
+            recorded.setdefault((instrument.name, label), []).append(value)
+        if number < len(reports) - 1:
+            documents += documents_of(metrics)
+    before = samples_of(metrics)
+    documents += documents_of(metrics)
+    assert samples_of(metrics) == pytest.approx(before), "a report must not change the samples"
+    for instrument in INSTRUMENTS:
+        for label in ("/a", "/b", "", "seated", "session_full"):
+            values = recorded.get((instrument.name, label), [])
+            if not values:
+                continue
+            where = {instrument.dimension: label} if instrument.dimension else {}
+            assert total(documents, instrument.name, **where) == pytest.approx(sum(values))
+            suffix = "_total" if instrument.kind == "counter" else "_sum"
+            name = instrument.prometheus_name + suffix
+            assert before[name, label] == pytest.approx(sum(values) * instrument.scale)
+            if instrument.kind == "values":
+                count = before[instrument.prometheus_name + "_count", label]
+                assert count == len(values)
+
+
+def test_several_threads_may_record_at_once() -> None:
+    metrics = Metrics()
+    documents: list[dict[str, Any]] = []
+
+    def record() -> None:
+        for _ in range(3000):
+            metrics.request("/a", 1.5, failed=False)
+
+    threads = [threading.Thread(target=record) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        documents += documents_of(metrics)
+        samples_of(metrics)
+    documents += documents_of(metrics)
+    assert total(documents, "RequestCount") == samples(documents, "APILatency") == 12_000
+    assert samples_of(metrics)["game_session_api_latency_seconds_count", "/a"] == 12_000
+
+
+def test_each_metric_has_a_name_for_cloudwatch_and_one_for_prometheus() -> None:
+    names = {instrument.name: instrument.prometheus_name for instrument in INSTRUMENTS}
+    assert len(names) == len(INSTRUMENTS) == 14
+    assert names["APILatency"] == "game_session_api_latency_seconds"
+    assert names["RequestCount"] == "game_session_request_count"
+    assert names["ErrorRate"] == "game_session_error_rate_ratio"
+    assert SEATED_PLAYERS.prometheus_name == "game_session_seated_players"
+
+
+def test_prometheus_scrapes_a_separate_port(start_service: Start, service_database: str) -> None:
+    service = start_service(
+        GAME_API_MONGODB_URI=service_database, GAME_API_METRICS_PORT="0"
+    ).wait_until_ready()
+    httpx2.get(f"{service.address}/api/v1/players/x")
+    found = re.search(r"Prometheus at (http://[^\s\"]+/metrics)", service.output)
+    assert found
+    text = httpx2.get(found[1]).text
+    assert 'game_session_request_count_total{route="/api/v1/players/{player_id}"} 1.0' in text
+    assert 'le="0.005"' in text and 'le="+Inf"' in text
+    assert httpx2.get(f"{service.address}/metrics").status_code == 404
+    assert service.terminate() == 0
+
+
+def test_a_prometheus_port_in_use_is_reported(start_service: Start, service_database: str) -> None:
+    first = start_service(GAME_API_MONGODB_URI=service_database).wait_until_ready()
+    port = first.address.rpartition(":")[2]
+    second = start_service(GAME_API_MONGODB_URI=service_database, GAME_API_METRICS_PORT=port)
+    assert second.wait() == 1
+    assert f"can't listen on 127.0.0.1:{port}: Address already in use" in second.output
+
+
+def test_metric_documents_are_written_to_stdout_only_if_configured(
+    start_service: Start, service_database: str
+) -> None:
+    for setting, expected in (("off", 0), ("stdout", 3)):
+        service = start_service(
+            GAME_API_MONGODB_URI=service_database, GAME_API_METRICS=setting
+        ).wait_until_ready()
+        for _ in range(3):
+            httpx2.get(f"{service.address}/api/v1/players/x")
+        assert service.terminate() == 0
+        documents = [json.loads(line) for line in service.lines if '"_aws"' in line]
+        assert total(documents, "RequestCount") == expected

@@ -1,0 +1,268 @@
+"""Claims: a player has one seat and can take the next, whichever process dies or hangs."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from game_api.database.client import Database
+from game_api.database.connection import Connection
+from game_api.http.preconditions import Precondition
+from game_api.observability.metrics import Metrics
+from game_api.players.errors import InSession, PlayerNotFound
+from game_api.players.store import PlayerStore
+from game_api.seats.claims import Claims, Hold
+from game_api.sessions.errors import AlreadyInSession, SessionNotFound
+from game_api.sessions.filters import SessionFilter
+from game_api.sessions.group_commit import Round, load
+from game_api.sessions.model import Session
+from game_api.sessions.store import SessionStore
+from tests.build import LATER, a_player, a_session
+from tests.database.collections import Collections
+
+ANY_VERSION = Precondition().check
+
+
+@pytest.fixture
+async def prepared(database: Database, sessions: SessionStore) -> Database:
+    """A database with two players without a seat, and with sessions `a` and `b`."""
+    for name in ("ada", "bob"):
+        await database.players.insert_one(a_player(name).model_dump_doc())
+    for session_id in ("a", "b"):
+        await sessions.create(a_session(id=session_id))
+    return database
+
+
+async def join(sessions: SessionStore, session_id: str, *players: str) -> Session:
+    session, _ = await sessions.change(session_id, lambda s: s.join(players, None, LATER))
+    return session
+
+
+async def claim(database: Database, player_id: str = "ada") -> tuple[str | None, str | None]:
+    document = await database.players.find_one({"_id": player_id})
+    assert document
+    return document["session_id"], document["claim"]
+
+
+class StoppedWriter:
+    """A writer of session `a` that stops at a point where its process may die or hang."""
+
+    def __init__(self, connection: Connection, claims: Claims, *players: str) -> None:
+        self.connection = connection
+        self.round = Round(
+            connection, claims, Metrics(), "a", [lambda s: s.join(players, None, LATER)]
+        )
+
+    async def load_and_claim(self) -> None:
+        self.plan = await self.round.plan(await load(self.connection, "a"))
+        assert not [answer for answer in self.plan.answers if isinstance(answer, Exception)]
+
+    async def write(self) -> bool:
+        return await self.round.write(self.plan)
+
+
+@pytest.fixture
+async def stopped(prepared: Database, connection: Connection, claims: Claims) -> StoppedWriter:
+    """A writer that has claimed `ada` for session `a`, and has not written yet."""
+    writer = StoppedWriter(connection, claims, "ada")
+    await writer.load_and_claim()
+    return writer
+
+
+async def test_a_claim_of_a_dead_process_blocks_nobody(
+    prepared: Database, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    session = await join(sessions, "b", "ada")
+    assert session.member("ada") and (await claim(prepared))[0] == "b"
+
+
+async def test_a_writer_that_lost_its_claim_can_no_longer_write(
+    prepared: Database, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    await join(sessions, "b", "ada")
+    assert not await stopped.write()
+    assert not (await sessions.get("a")).members
+
+
+async def test_a_writer_that_was_faster_keeps_the_seat(
+    connection: Connection, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    found = asyncio.Event()
+
+    async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
+        result = await collection.find_one(*arguments, **options)
+        if arguments[0] == {"_id": "a"}:
+            found.set()  # The claim is found, and its owner gets time to seat the player.
+        return result
+
+    watched = Collections(connection, sessions={"find_one": find_one})
+    other = SessionStore(watched, Claims(watched), Metrics())
+    late = asyncio.create_task(join(other, "b", "ada"))
+    await found.wait()
+    assert await stopped.write()
+    with pytest.raises(AlreadyInSession):
+        await late
+    assert (await sessions.get("a")).member("ada")
+
+
+async def test_an_abandoned_claim_does_not_block_its_own_session(
+    prepared: Database, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    assert (await join(sessions, "a", "ada")).member("ada")
+    assert not await stopped.write()
+
+
+async def test_two_writers_for_the_same_seat_never_lose_its_claim(
+    prepared: Database,
+    connection: Connection,
+    claims: Claims,
+    sessions: SessionStore,
+    stopped: StoppedWriter,
+) -> None:
+    """The writer that gives up must not release the claim on which the other's seat depends."""
+    other = StoppedWriter(connection, claims, "ada")
+    await other.load_and_claim()
+    assert await stopped.write()
+    await claims.release(other.round.hold.unused(seated=()))
+    assert (await claim(prepared))[0] == "a"
+    with pytest.raises(AlreadyInSession):
+        await join(sessions, "b", "ada")
+
+
+async def test_a_process_that_dies_between_leaving_and_release_blocks_nobody(
+    prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
+) -> None:
+    await join(sessions, "a", "ada")
+    leaving = Round(connection, claims, Metrics(), "a", [lambda s: s.leave("ada", LATER)])
+    assert await leaving.write(await leaving.plan(await load(connection, "a")))
+    assert (await claim(prepared))[0] == "a"  # The release has not happened.
+    assert (await join(sessions, "b", "ada")).member("ada")
+
+
+async def test_a_late_release_does_not_affect_a_newer_seat(
+    prepared: Database, sessions: SessionStore, claims: Claims
+) -> None:
+    await join(sessions, "a", "ada")
+    _, old = await claim(prepared)
+    await sessions.change("a", lambda s: s.leave("ada", LATER))
+    await join(sessions, "a", "ada")
+    await claims.release({"ada": str(old)})
+    assert (await claim(prepared))[0] == "a"
+    with pytest.raises(AlreadyInSession):
+        await join(sessions, "b", "ada")
+
+
+async def test_a_leave_an_end_and_a_refusal_release_the_claim(
+    prepared: Database, sessions: SessionStore
+) -> None:
+    await join(sessions, "a", "ada", "bob")
+    await sessions.change("a", lambda s: s.leave("ada", LATER))
+    assert await claim(prepared) == (None, None)
+    await sessions.change("a", lambda s: s.change({"status": "cancelled"}, LATER))
+    assert await claim(prepared, "bob") == (None, None)
+    await join(sessions, "b", "bob")
+    await sessions.create(a_session(id="c"))
+    with pytest.raises(AlreadyInSession):
+        await join(sessions, "c", "ada", "bob")
+    assert await claim(prepared) == (None, None)
+
+
+async def test_a_join_and_a_leave_in_one_round_leave_no_claim(
+    prepared: Database, sessions: SessionStore
+) -> None:
+    await asyncio.gather(
+        join(sessions, "a", "ada"),
+        sessions.change("a", lambda s: s.leave("ada", LATER)),
+        join(sessions, "a", "bob"),
+    )
+    assert await claim(prepared) == (None, None)
+    assert (await claim(prepared, "bob"))[0] == "a"
+
+
+async def test_a_player_who_joins_and_leaves_in_one_round_must_exist_and_be_free(
+    prepared: Database, sessions: SessionStore
+) -> None:
+    await join(sessions, "b", "ada")
+    answers = await asyncio.gather(
+        join(sessions, "a", "ada"),
+        sessions.change("a", lambda s: s.leave("ada", LATER)),
+        join(sessions, "a", "ghost"),
+        sessions.change("a", lambda s: s.leave("ghost", LATER)),
+        join(sessions, "a", "bob"),
+        return_exceptions=True,
+    )
+    assert isinstance(answers[0], AlreadyInSession) and isinstance(answers[2], PlayerNotFound)
+    session = await sessions.get("a")
+    assert session.version == 2 and session.host_player_id == "bob"
+
+
+async def test_a_leave_and_a_join_in_one_round_keep_the_claim(
+    prepared: Database, sessions: SessionStore
+) -> None:
+    await join(sessions, "a", "ada")
+    before = await claim(prepared)
+    await asyncio.gather(
+        sessions.change("a", lambda s: s.leave("ada", LATER)), join(sessions, "a", "ada")
+    )
+    assert await claim(prepared) == before
+    await sessions.change("a", lambda s: s.leave("ada", LATER))
+    assert await claim(prepared) == (None, None)
+
+
+async def test_a_creation_that_died_before_its_insert_blocks_nobody_and_is_never_inserted(
+    prepared: Database, sessions: SessionStore, claims: Claims
+) -> None:
+    await claims.take(Hold("c"), ["ada"])
+    assert (await join(sessions, "b", "ada")).member("ada")
+    # The abandoned session is inserted late: the tombstone prevents it.
+    late = await sessions.create(a_session("bob", id="c"))
+    assert late.id != "c"
+    with pytest.raises(SessionNotFound):
+        await sessions.get("c")
+    listed = await sessions.list(SessionFilter(), 100)
+    assert {session.id for session in listed} == {"a", "b", late.id}
+
+
+async def test_a_host_with_an_abandoned_claim_can_create(
+    prepared: Database, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    session = await sessions.create(a_session("ada", id="c"))
+    assert session.id == "c" and (await claim(prepared))[0] == "c"
+    assert not await stopped.write()
+
+
+async def test_a_player_with_an_abandoned_claim_can_be_deleted(
+    prepared: Database, players: PlayerStore, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    await players.delete("ada", ANY_VERSION)
+    assert not await stopped.write()
+    assert await prepared.players.count_documents({"_id": "ada"}) == 0
+
+
+async def test_a_player_who_is_claimed_during_a_deletion_is_not_deleted(
+    prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
+) -> None:
+    async def delete_one(collection: Any, query: Any) -> Any:
+        await join(sessions, "a", "ada")
+        return await collection.delete_one(query)
+
+    players = PlayerStore(Collections(connection, players={"delete_one": delete_one}), claims)
+    with pytest.raises(InSession):
+        await players.delete("ada", ANY_VERSION)
+    assert (await sessions.get("a")).member("ada") and (await claim(prepared))[0] == "a"
+
+
+async def test_an_abandoned_claim_shows_no_session(
+    prepared: Database, players: PlayerStore, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    player = await players.get("ada")
+    assert player.session_id == "a"
+    assert await sessions.of_player(player.id, player.session_id) is None
+
+
+async def test_a_claim_on_a_deleted_session_blocks_nobody(
+    prepared: Database, sessions: SessionStore
+) -> None:
+    await join(sessions, "a", "ada")
+    await prepared.sessions.delete_one({"_id": "a"})
+    assert (await join(sessions, "b", "ada")).member("ada")

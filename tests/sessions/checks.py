@@ -1,0 +1,40 @@
+"""Helpers for tests of session stores."""
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from game_api.database.client import Database
+from game_api.sessions.model import Session
+from game_api.sessions.store import SessionStore
+from tests.build import LATER, a_player
+
+
+async def add_players(database: Database, count: int, prefix: str = "p") -> list[str]:
+    names = [f"{prefix}{number}" for number in range(count)]
+    await database.players.insert_many([a_player(name).model_dump_doc() for name in names])
+    return names
+
+
+def joins(store: SessionStore, session_id: str, players: Iterable[str]) -> Any:
+    """Each player joins on its own, all at once; returns the results and the errors."""
+
+    def join(player: str) -> Any:
+        return store.change(session_id, lambda s: s.join([player], None, LATER))
+
+    return asyncio.gather(*map(join, players), return_exceptions=True)
+
+
+async def assert_consistent(database: Database) -> None:
+    """Assert the invariants that hold whenever no change is in progress."""
+    claims = {doc["_id"]: doc["session_id"] async for doc in database.players.find()}
+    seats: dict[str, str] = {}
+    async for document in database.sessions.find({"version": {"$exists": True}}):
+        session = Session.model_validate_doc(document)
+        names = [m.player_id for m in session.members]
+        assert len(names) == len(set(names)) <= session.max_players
+        assert session.free_slots == session.max_players - len(names)
+        for name in names if session.live else ():
+            assert name not in seats, f"{name} has seats in {seats[name]} and {session.id}"
+            seats[name] = session.id
+            assert claims[name] == session.id

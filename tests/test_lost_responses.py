@@ -1,0 +1,179 @@
+"""Lost responses: a write is made once, and reported as it was made or as unknown."""
+
+from typing import Any
+
+import pytest
+from pymongo.errors import AutoReconnect
+
+from game_api.database.client import Database
+from game_api.database.connection import Connection
+from game_api.errors import DatabaseUnavailable
+from game_api.http.preconditions import Precondition, Tags, provided
+from game_api.observability.metrics import Metrics
+from game_api.players.errors import PlayerExists
+from game_api.players.model import PlayerChanges
+from game_api.players.store import PlayerStore, Rule
+from game_api.seats.claims import Claims
+from game_api.sessions.errors import SessionFull
+from game_api.sessions.group_commit import WRITES_KEPT
+from game_api.sessions.store import SessionStore
+from tests.build import LATER, a_player, a_session
+from tests.database.collections import Collections, LostResponse
+from tests.sessions.checks import add_players, assert_consistent, joins
+
+ANY_VERSION = Precondition().check
+FIRST_VERSION = Precondition(Tags.parse("If-Match", '"1"'))
+
+
+def session_store(connection: Connection, claims: Claims, response: LostResponse) -> SessionStore:
+    """A session store that loses a response."""
+    return SessionStore(Collections(connection, sessions=response.methods), claims, Metrics())
+
+
+def player_store(connection: Connection, claims: Claims, response: LostResponse) -> PlayerStore:
+    """A player store that loses a response."""
+    return PlayerStore(Collections(connection, players=response.methods), claims)
+
+
+def changed(changes: PlayerChanges) -> Rule[None]:
+    return lambda player: player.change(changes, LATER)
+
+
+async def rename(store: SessionStore, name: str) -> None:
+    await store.change("s", lambda s: s.change({"name": name}, LATER))
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_session_change_whose_response_is_lost_is_made_once(
+    database: Database,
+    connection: Connection,
+    claims: Claims,
+    sessions: SessionStore,
+    before: bool,
+) -> None:
+    """Whether or not the write arrived, it is made once, and the answer is the same."""
+    players = await add_players(database, 2)
+    await sessions.create(a_session(max_players=1))
+    store = session_store(connection, claims, LostResponse("replace_one", before))
+    first, second = await joins(store, "s", players)
+    assert first[1] is True and first[0].version == 2
+    assert isinstance(second, SessionFull)
+    session = await sessions.get("s")
+    assert (session.version, session.revision) == (2, 2)
+    await assert_consistent(database)
+
+
+async def test_a_lost_response_is_found_behind_other_writes(
+    database: Database, connection: Connection, claims: Claims, sessions: SessionStore
+) -> None:
+    """Another process writes before the change is looked up. Repeating it would be refused."""
+    await database.players.insert_one(a_player("ada").model_dump_doc())
+    await sessions.create(a_session("ada"))
+
+    async def play() -> None:
+        await sessions.change("s", lambda s: s.change({"status": "active"}, LATER))
+        await sessions.change("s", lambda s: s.change({"status": "ended"}, LATER))
+
+    store = session_store(connection, claims, LostResponse("replace_one", then=play))
+    after, _ = await store.change("s", lambda s: s.change({"status": "starting"}, LATER))
+    assert (after.status, after.version) == ("starting", 2)
+    assert (await sessions.get("s")).status == "ended"
+
+
+async def test_a_response_that_is_lost_behind_too_many_writes_stays_unknown(
+    connection: Connection, claims: Claims, sessions: SessionStore
+) -> None:
+    await sessions.create(a_session())
+
+    async def write_often() -> None:
+        for number in range(WRITES_KEPT + 1):
+            await rename(sessions, f"name {number}")
+
+    store = session_store(connection, claims, LostResponse("replace_one", then=write_often))
+    with pytest.raises(DatabaseUnavailable):
+        await rename(store, "mine")
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_creation_whose_response_is_lost_is_made_once(
+    database: Database,
+    connection: Connection,
+    claims: Claims,
+    players: PlayerStore,
+    before: bool,
+) -> None:
+    await player_store(connection, claims, LostResponse("insert_one", before)).create(
+        a_player("ada")
+    )
+    sessions = session_store(connection, claims, LostResponse("insert_one", before))
+    session = await sessions.create(a_session("ada"))
+    assert session.id == "s"
+    assert await database.sessions.count_documents({}) == 1
+    assert (await players.get("ada")).session_id == "s"
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_player_change_whose_response_is_lost_is_made_once(
+    connection: Connection, claims: Claims, players: PlayerStore, before: bool
+) -> None:
+    await players.create(a_player("ada"))
+    store = player_store(connection, claims, LostResponse("update_one", before))
+    player, _ = await store.change("ada", provided(FIRST_VERSION, changed({"rating": 5})))
+    assert (player.rating, player.version) == (5, 2)
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_deletion_whose_response_is_lost_is_made_once(
+    database: Database, connection: Connection, claims: Claims, players: PlayerStore, before: bool
+) -> None:
+    await players.create(a_player("ada"))
+    store = player_store(connection, claims, LostResponse("delete_one", before))
+    await store.delete("ada", ANY_VERSION)
+    assert await database.players.count_documents({}) == 0
+
+
+async def test_a_player_change_that_is_lost_behind_another_stays_unknown(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    """It is neither reported as refused, although it was made, nor made twice."""
+    await players.create(a_player("ada"))
+
+    async def change_too() -> None:
+        await players.change("ada", changed({"display_name": "B"}))
+
+    store = player_store(connection, claims, LostResponse("update_one", then=change_too))
+    with pytest.raises(DatabaseUnavailable):
+        await store.change("ada", provided(FIRST_VERSION, changed({"rating": 7})))
+    player = await players.get("ada")
+    assert (player.rating, player.display_name, player.version) == (7, "B", 3)
+
+
+async def test_a_deletion_whose_response_is_lost_spares_the_next_player_of_that_id(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    await players.create(a_player("ada"))
+
+    async def create_again() -> None:
+        await players.create(a_player("ada"))
+
+    store = player_store(connection, claims, LostResponse("delete_one", then=create_again))
+    await store.delete("ada", ANY_VERSION)
+    assert (await players.get("ada")).version == 1
+
+
+async def test_a_creation_is_not_mistaken_for_another_one_of_the_same_id(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    interrupted = False
+
+    async def insert_one(collection: Any, document: Any) -> Any:
+        nonlocal interrupted
+        if not interrupted:
+            interrupted = True
+            await players.create(a_player("ada"))
+            raise AutoReconnect("connection reset by peer")
+        return await collection.insert_one(document)
+
+    store = PlayerStore(Collections(connection, players={"insert_one": insert_one}), claims)
+    with pytest.raises(PlayerExists):
+        await store.create(a_player("ada"))
