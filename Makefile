@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make run` and `make test`.
+# `make run` and `make test` install everything that they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 PYTHON ?= python3
@@ -12,7 +12,7 @@ VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 .PHONY: help run test bench manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
 	bump promote image lock clean
 
-help:  ## Show these targets
+help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
@@ -21,34 +21,34 @@ run: $(VENV)/local  ## Serve on the embedded database (settings: GAME_API_*)
 test: $(VENV)/dev  ## Run the tests (ARGS="-k name" to choose)
 	$(BIN)/python -m pytest $(ARGS)
 
-manifests: $(VENV)/dev  ## Check what deploys: manifests, workflows, bump and promote
+manifests: $(VENV)/dev  ## Run the tests of the manifests, the workflows, bump and promote
 	$(BIN)/python -m pytest tests/gitops $(ARGS)
 
-bench: $(VENV)/dev  ## Measure, as ratios within one run
+bench: $(VENV)/dev  ## Run the benchmarks
 	$(BIN)/python -m pytest tests/benchmarks -s -o addopts= $(ARGS)
 
-checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan manifests, the Dockerfile and workflows, and for secrets
-	@command -v kubectl >/dev/null || { echo "checkov renders the overlays with kubectl: install it" >&2; exit 1; }
+checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan the infrastructure and the image with checkov, and all files for secrets
+	@command -v kubectl >/dev/null || { echo "checkov needs kubectl to render the overlays: please install it" >&2; exit 1; }
 	$(BIN)/python -m tests.checkov.gate
 	$(BIN)/python -m pytest tests/checkov -o addopts= --quiet
 
-infra-test: $(VENV)/dev  ## Test Terraform; asks nothing of AWS
+infra-test: $(VENV)/dev  ## Run the tests of Terraform; they don't connect to AWS
 	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 $(ARGS)
 
-e2e: $(VENV)/dev  ## Prove all of it on a real cluster on this machine, as root; 10 minutes the first time, then 5
+e2e: $(VENV)/dev  ## Run the end-to-end tests on a real cluster (as root; 10 minutes the first time, then 5)
 	@$(BIN)/python -m tests.e2e test $(ARGS)
 
-cluster: $(VENV)/dev  ## Start such a cluster, and keep it
+cluster: $(VENV)/dev  ## Start such a cluster and keep it running
 	@$(BIN)/python -m tests.e2e up
 
-cluster-down: $(VENV)/dev  ## End it
+cluster-down: $(VENV)/dev  ## Stop that cluster
 	@$(BIN)/python -m tests.e2e down
 
-infra-bootstrap: infra-environment  ## Make the bucket for an environment's state: make infra-bootstrap ENV=dev
+infra-bootstrap: infra-environment  ## Create the state bucket of an environment: make infra-bootstrap ENV=dev
 	terraform -chdir=terraform/bootstrap init -reconfigure -backend-config=path=$(ENV).tfstate
 	terraform -chdir=terraform/bootstrap apply -var-file=../environments/$(ENV).s3.tfbackend
 
-infra-plan infra-apply: infra-%: infra-environment  ## Both states of an environment, in order: ENV=dev
+infra-plan infra-apply: infra-%: infra-environment  ## Plan or apply both Terraform configurations of an environment: ENV=dev
 	terraform -chdir=terraform init -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
 	terraform -chdir=terraform $* -var-file=environments/$(ENV).tfvars
 	terraform -chdir=terraform/argocd init -reconfigure -backend-config=../environments/$(ENV).s3.tfbackend \
@@ -57,54 +57,56 @@ infra-plan infra-apply: infra-%: infra-environment  ## Both states of an environ
 
 .PHONY: infra-environment
 infra-environment:
-	@command -v terraform >/dev/null || { echo "terraform is missing: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
+	@command -v terraform >/dev/null || { echo "please install terraform: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 	@test -n "$(ENV)" -a -f "terraform/environments/$(ENV).tfvars" \
-		|| { echo "no environment '$(ENV)'; say ENV=dev, staging or prod" >&2; exit 1; }
+		|| { echo "there is no environment '$(ENV)'; set ENV to dev, staging or prod" >&2; exit 1; }
 
 fmt: $(VENV)/dev  ## Format the code
 	$(BIN)/black --quiet src tests
 
-lint: $(VENV)/dev  ## Check format, style and types
+lint: $(VENV)/dev  ## Check format, style, types, layers and documentation
 	$(BIN)/black --quiet --check --diff src tests
 	$(BIN)/flake8 src tests
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m tests.documentation
 
-bump:  ## Deploy a build: make bump ENV=dev TAG=<commit>
+bump:  ## Deploy a build to dev: make bump ENV=dev TAG=COMMIT
 	@PYTHONPATH=src $(PYTHON) -m gitops bump "$(ENV)" "$(TAG)"
 
-promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=<repository>]
+promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=REPOSITORY]
 	@PYTHONPATH=src $(BIN)/python -m gitops promote "$(FROM)" "$(TO)" $(if $(ECR),--ecr "$(ECR)")
 
-image:  ## Build the image, as game-api:<commit> (PYTHON_IMAGE= for another base)
+image:  ## Build the image game-api:COMMIT (PYTHON_IMAGE=... sets the base image)
 	docker build --tag game-api:$(COMMIT) --build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION) \
 		$(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) .
 
 COMPILE = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --no-header --prerelease if-necessary-or-explicit
 
-lock: $(VENV)/dev  ## Pin every dependency anew, by version and hash
+lock: $(VENV)/dev  ## Update all pinned dependencies (versions and hashes)
 	echo setuptools | $(COMPILE) --upgrade - -o requirements/build.txt
 	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/base.txt
 	echo checkov | $(COMPILE) --upgrade - -o requirements/checkov.txt
 
-clean:  ## Remove the virtual environment and caches (the data in .data stays)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .hypothesis build src/*.egg-info
+clean:  ## Remove the virtual environment and the caches; .data is kept
+	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .hypothesis build src/*.egg-info
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "game-api needs Python 3.11 or newer; set PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-# The stamps make a second run quick: nothing is installed while the pins are the same.
+# Each of these is a stamp file: nothing is installed again as long as the pins are unchanged.
 $(VENV)/base $(VENV)/local $(VENV)/dev: $(VENV)/%: requirements/%.txt requirements/build.txt pyproject.toml | $(VENV)/bin/python
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements/build.txt -r requirements/$*.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# An environment of its own: its pins and the service's exclude each other.
+# A separate environment, because the pins of checkov conflict with those of the service.
 $(VENV)/checkov/installed: requirements/checkov.txt
 	@echo "installing requirements/checkov.txt into $(VENV)/checkov"
 	@$(PYTHON) -m venv --clear $(VENV)/checkov
