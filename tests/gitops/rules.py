@@ -8,11 +8,11 @@ from typing import Any
 import kubernetes_validate
 from pydantic import ValidationError
 
-from game_api.observability import cloudwatch, logs
 from game_api.__main__ import KEEP_ALIVE
 from game_api.app import create_app
+from game_api.database.client import DEADLINE, OPTIONS
+from game_api.observability import cloudwatch, logs
 from game_api.runtime import Runtime
-from game_api.database.client import OPTIONS
 from game_api.settings import PREFIX, Settings
 from gitops import overlay
 from tests.gitops.tree import (
@@ -193,8 +193,8 @@ def pods_stop_within_the_grace_period(tree: Tree) -> Iterator[str]:
         delay = float(variables.get(f"{PREFIX}SHUTDOWN_DELAY", 0))
         flush = logs.CLOSE_SECONDS + cloudwatch.CLOSE_SECONDS + 1
         grace = pod["terminationGracePeriodSeconds"]
-        if grace <= sleep + delay + drain + flush:
-            steps = f"{sleep} + {delay} + {drain} + {flush}"
+        if grace <= sleep + delay + drain + DEADLINE + flush:
+            steps = f"{sleep} + {delay} + {drain} + {DEADLINE} + {flush}"
             yield f"{environment}: the grace period is {grace} s, but a shutdown takes {steps} s"
 
 
