@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
-from game_api.database.connection import Connection, insert_new
 from game_api.database.client import Document
+from game_api.database.connection import Connection, insert_new
 from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.errors import DatabaseUnavailable
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken

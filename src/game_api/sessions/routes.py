@@ -28,8 +28,8 @@ from game_api.sessions.errors import (
     SessionOver,
     TooManyMembers,
 )
-from game_api.sessions.group_commit import Rule
 from game_api.sessions.filters import SessionFilter
+from game_api.sessions.group_commit import Rule
 from game_api.sessions.model import (
     GameMode,
     MemberChanges,
