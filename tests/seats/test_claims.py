@@ -257,7 +257,7 @@ async def test_an_abandoned_claim_shows_no_session(
 ) -> None:
     player = await players.get("ada")
     assert player.session_id == "a"
-    assert await sessions.of_player(player.id, player.session_id) is None
+    assert await sessions.find_seat(player.id, player.session_id) is None
 
 
 async def test_a_claim_on_a_deleted_session_blocks_nobody(

@@ -50,7 +50,7 @@ async def create_player(
     await players.create(player)
     response.headers["Location"] = f"{request.url.path}/{player.id}"
     response.headers["ETag"] = etag(player.version)
-    return PlayerOut.of(player)
+    return PlayerOut.from_player(player)
 
 
 @router.get("", operation_id="listPlayers", responses=problems(DatabaseUnavailable))
@@ -64,7 +64,7 @@ async def list_players(
     filters = {"list": "players", "username": username and username.lower()}
     after = None if cursor is None else decode_cursor(filters, cursor)
     found = await players.list(username, limit + 1, after)
-    return page_of([PlayerOut.of(player) for player in found], limit, filters, "player_id")
+    return page_of([PlayerOut.from_player(player) for player in found], limit, filters, "player_id")
 
 
 @router.get(
@@ -85,7 +85,7 @@ async def get_player(
     if known and known.match_weakly(player.version):
         return not_modified(player.version)
     response.headers["ETag"] = etag(player.version)
-    return PlayerOut.of(player)
+    return PlayerOut.from_player(player)
 
 
 @router.put(
@@ -108,7 +108,7 @@ async def update_player(
     rule: Rule[None] = provided(condition, lambda player: player.change(body, now))
     player, _ = await players.change(player_id, rule)
     response.headers["ETag"] = etag(player.version)
-    return PlayerOut.of(player)
+    return PlayerOut.from_player(player)
 
 
 @router.delete(

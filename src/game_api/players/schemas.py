@@ -35,7 +35,7 @@ class PlayerOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, player: Player) -> "PlayerOut":
+    def from_player(cls, player: Player) -> "PlayerOut":
         return cls.model_construct(
             player_id=player.id,
             username=player.username,

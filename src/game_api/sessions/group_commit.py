@@ -66,7 +66,7 @@ class Plan:
     """The players whom any of the rules seats, and who had no seat when the session was loaded."""
 
     @classmethod
-    def of(
+    def make(
         cls, loaded: Session, rules: Sequence[Rule[Any]], refused: Mapping[str, ApiError]
     ) -> "Plan":
         """Apply the rules in order. A rule that would seat a refused player fails."""
@@ -139,7 +139,7 @@ class Round:
         """
         refused: dict[str, ApiError] = {}
         while True:
-            plan = Plan.of(loaded, self._rules, refused)
+            plan = Plan.make(loaded, self._rules, refused)
             unclaimed = self.hold.unclaimed(plan.newcomers)
             if not unclaimed:
                 return plan

@@ -73,7 +73,7 @@ ATTRIBUTE_FILTERS = {
 
 def shown(response: Response, session: Session) -> SessionOut:
     response.headers["ETag"] = etag(session.version)
-    return SessionOut.of(session)
+    return SessionOut.from_session(session)
 
 
 @router.post(
@@ -134,7 +134,7 @@ async def list_sessions(
     filters = {"list": "sessions", **wanted.query()}
     before = None if cursor is None else decode_cursor(filters, cursor)
     found = await sessions.list(wanted, limit + 1, before)
-    return page_of([SessionOut.of(session) for session in found], limit, filters, "session_id")
+    return page_of([SessionOut.from_session(session) for session in found], limit, filters, "session_id")
 
 
 def attribute_filters(request: Request) -> dict[str, str]:
@@ -324,7 +324,7 @@ async def get_player_session(
     `If-None-Match` is ignored, because the player's next session may have the same version.
     """
     player = await players.get(player_id)
-    session = await sessions.of_player(player.id, player.session_id)
+    session = await sessions.find_seat(player.id, player.session_id)
     if session is None:
         raise NotInSession()
     return shown(response, session)

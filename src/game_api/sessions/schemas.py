@@ -89,7 +89,7 @@ class SessionOut(BaseModel):
     version: int
 
     @classmethod
-    def of(cls, session: Session) -> "SessionOut":
+    def from_session(cls, session: Session) -> "SessionOut":
         return cls.model_construct(
             session_id=session.id,
             name=session.name,

@@ -34,7 +34,7 @@ class SessionStore:
         """Raises SessionNotFound."""
         return await load(self._connection, session_id)
 
-    async def of_player(self, player_id: str, session_id: str | None) -> Session | None:
+    async def find_seat(self, player_id: str, session_id: str | None) -> Session | None:
         """The session with this id, if it is live and the player has a seat in it."""
         if session_id is None:
             return None
