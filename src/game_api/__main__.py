@@ -68,7 +68,7 @@ class Server(uvicorn.Server):
         yield
 
     def stop(self) -> None:
-        """Begin the shutdown at the first signal, and stop at once at the second one."""
+        """Begin the shutdown at the first signal; at the second one, do not wait for requests."""
         if self.lifecycle.shutdown.is_set():
             self.should_exit = self.force_exit = True
         else:

@@ -41,12 +41,10 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
         all_listeners = [DatabaseMonitor(metrics), *listeners]
         async with open_connection(settings, uri, runtime.logs.redact, all_listeners) as connection:
             claims = Claims(connection)
-            async with (
-                aclosing(SessionStore(connection, claims, metrics)) as session_store,
-                reporting(metrics, session_store.count_live),
-            ):
+            session_store = SessionStore(connection, claims, metrics)
+            async with reporting(metrics, session_store.count_live), aclosing(session_store):
                 yield State(
-                    resources={
+                    objects={
                         Runtime: runtime,
                         Connection: connection,
                         PlayerStore: PlayerStore(connection, claims),

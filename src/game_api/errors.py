@@ -52,7 +52,7 @@ class VersionMismatch(ApiError):
 
 
 class DatabaseUnavailable(ApiError):
-    """The database did not answer in time; the change may or may not have been made."""
+    """The database did not answer in time; a requested change may or may not have been made."""
 
     status = 503
     code = "database_unavailable"

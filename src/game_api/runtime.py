@@ -15,7 +15,7 @@ class Lifecycle:
     def __init__(self) -> None:
         self._started = time.monotonic()
         self.shutdown = asyncio.Event()
-        """Set when the shutdown begins; a response that streams awaits it and ends."""
+        """Set when the shutdown begins, so that whatever runs for long can await it and end."""
 
     @property
     def uptime(self) -> float:

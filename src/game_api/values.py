@@ -1,4 +1,4 @@
-"""Values that several features share: statuses, whole numbers and attributes."""
+"""Values that several features share."""
 
 import json
 import math
@@ -15,7 +15,10 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 LIVE = frozenset({"waiting", "starting", "active"})
-"""The statuses of a live session: its members have their seats, and have them nowhere else."""
+"""The statuses of a live session. A player has a seat in at most one live session."""
+
+INCARNATION = "birth"
+"""The stored name of the token that distinguishes a document from all others of the same id."""
 
 MAX_ATTRIBUTES = 20
 MAX_ATTRIBUTES_BYTES = 16 * 1024
@@ -27,7 +30,7 @@ def _integer_if_whole(value: Any) -> Any:
 
 
 WholeNumber = BeforeValidator(_integer_if_whole)
-"""Lets a strict int accept `2.0`, which is the same JSON number as `2`, but not `"2"` or `true`.
+"""Lets a strict int accept `2.0`, which JSON does not distinguish from `2`; `"2"` and `true` fail.
 
 It has to be the last item of the annotation, so that the JSON schema keeps the bounds of the int.
 """
@@ -94,8 +97,8 @@ Attributes = Annotated[
 """A dict of at most 20 strings (at most 2048 characters each), finite numbers or booleans."""
 
 
-def equal_as_json(one: object, other: object) -> bool:
-    """Whether two values are the same JSON: inside of attributes, 1, 1.0 and True are different."""
-    if isinstance(one, dict) and isinstance(other, dict):
-        return one == other and all(type(one[key]) is type(other[key]) for key in one)
-    return one == other
+def unchanged(old: object, new: object) -> bool:
+    """Whether a field keeps its value. Attributes also have to keep their types (1, 1.0, True)."""
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old == new and all(type(old[key]) is type(new[key]) for key in old)
+    return old == new

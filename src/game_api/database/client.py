@@ -41,9 +41,13 @@ Command = Callable[[Database], Awaitable[Result]]
 
 DEADLINE = 4.0
 """The number of seconds that a request may spend on the database in total; then it gets 503."""
+GRACE = 0.5
+"""The number of seconds after this deadline until a request is cancelled.
 
-PATIENCE = 3.0
-"""How many seconds of them a command may wait for credentials that the database accepts."""
+The deadline covers commands. The cancellation covers everything else, such as a slow DNS lookup."""
+
+CREDENTIALS_SECONDS = 3.0
+"""How many of these seconds a command may wait for credentials that the database accepts."""
 
 OPTIONS: Mapping[str, Any] = {
     "appName": "game-api",

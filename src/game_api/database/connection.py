@@ -11,7 +11,7 @@ from typing import Protocol
 from pymongo.errors import DuplicateKeyError
 
 from game_api.database.client import (
-    PATIENCE,
+    CREDENTIALS_SECONDS,
     Command,
     Database,
     Document,
@@ -21,12 +21,13 @@ from game_api.database.client import (
 )
 from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.settings import Settings
+from game_api.values import INCARNATION
 
 
 class Connection(Protocol):
     """Access to the database; commands always use the current client."""
 
-    async def run(self, command: Command[Result], patience: float = PATIENCE) -> Result:
+    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
         """Run a command, which may wait for credentials for `patience` seconds."""
         ...
 
@@ -37,7 +38,7 @@ class FixedConnection:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def run(self, command: Command[Result], patience: float = PATIENCE) -> Result:
+    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
         return await command(self._database)
 
 
@@ -69,8 +70,8 @@ async def open_connection(
 async def insert_new(connection: Connection, collection: str, document: Document) -> bool:
     """Insert a document, and try once more if the connection breaks before the response arrives.
 
-    Returns False if another document has the same `_id` or the same unique key. The member `birth`,
-    a token that no two documents share, identifies the document.
+    Returns False if another document has the same `_id` or the same unique key. The token
+    INCARNATION, which no two documents share, identifies the document.
     """
 
     async def insert(database: Database) -> None:
@@ -89,6 +90,8 @@ async def insert_new(connection: Connection, collection: str, document: Document
     except DuplicateKeyError:
         # Most likely the first attempt succeeded and only its response was lost.
         found = await connection.run(
-            lambda database: database[collection].find_one({"_id": document["_id"]}, {"birth": 1})
+            lambda database: database[collection].find_one(
+                {"_id": document["_id"]}, {INCARNATION: 1}
+            )
         )
-        return found is not None and found.get("birth") == document["birth"]
+        return found is not None and found.get(INCARNATION) == document[INCARNATION]

@@ -104,7 +104,7 @@ class EmbeddedDatabase:
                 await asyncio.sleep(1)
 
     async def _take_lock(self) -> None:
-        """Lock the directory. The child inherits the lock, which both processes hold."""
+        """Lock the directory. The child inherits the lock, so it lasts until both have ended."""
         path = self.directory / "lock"
         try:
             self.directory.mkdir(parents=True, exist_ok=True)
@@ -202,7 +202,7 @@ def free_port() -> int:
 
 
 def _die_with_parent() -> Callable[[], None]:
-    """A function for the child to run before exec: the kernel kills the child with its parent."""
+    """Returns a function for the child to run before exec: it will die together with its parent."""
     parent = os.getpid()
     # Loaded before the fork: the child of a process with threads must not import between fork and
     # exec.

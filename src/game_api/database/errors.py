@@ -10,7 +10,7 @@ from pymongo.errors import (
 )
 
 OUTCOME_UNKNOWN = (AutoReconnect, WriteConcernError)
-"""Raised by a write that may have been made nevertheless."""
+"""Errors after which a write may or may not have been made."""
 
 UNAVAILABLE_CODES = {
     18,  # AuthenticationFailed: the password was rotated
@@ -30,7 +30,7 @@ class CredentialsError(ConnectionFailure):
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the database could not be reached, not in time, or not as the primary."""
+    """Whether the database could not be reached, did not answer in time, or was not the primary."""
     if not isinstance(error, PyMongoError):
         return False
     if isinstance(error, BulkWriteError):

@@ -26,7 +26,7 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from game_api.database.client import PATIENCE, Command, Listener, Result, connect
+from game_api.database.client import CREDENTIALS_SECONDS, Command, Listener, Result, connect
 from game_api.database.credentials import Credentials, Secret
 from game_api.database.errors import CredentialsError
 
@@ -183,7 +183,7 @@ class RotatingConnection:
         for lease in self._leases:
             await lease.client.close()
 
-    async def run(self, command: Command[Result], patience: float = PATIENCE) -> Result:
+    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
         """Run a command on the current client, and on the next one if this one is refused.
 
         Raises CredentialsError if there are no accepted credentials within `patience` seconds.
@@ -198,12 +198,12 @@ class RotatingConnection:
                     pass
             await self._wait_for_renewal(lease, give_up_at)
 
-    async def _wait_for_renewal(self, refused: ClientLease | None, give_up_at: float) -> None:
-        """Wait until the secret was read after the refusal of this client.
+    async def _wait_for_renewal(self, lease: ClientLease | None, give_up_at: float) -> None:
+        """Wait until the secret has been read since this client was refused.
 
         Raises CredentialsError.
         """
-        if self._lease is not refused:
+        if self._lease is not lease:
             return
         if self._renewal.done():
             self._renewal = self._spawn(self._renew())

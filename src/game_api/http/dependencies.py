@@ -1,4 +1,4 @@
-"""Dependencies of the endpoints: the app's resources, and the current time."""
+"""Dependencies of the endpoints: the objects of the app, and the current time."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
@@ -8,21 +8,21 @@ from fastapi import Depends, Request
 
 from game_api.clock import utc_now
 
-Resource = TypeVar("Resource")
+Kind = TypeVar("Kind")
 
 
 class State(TypedDict):
     """What the app's lifespan yields and a request finds in `request.state`."""
 
-    resources: Mapping[type, object]
-    """The app's objects (stores, the database connection, ...), each under its type."""
+    objects: Mapping[type, object]
+    """The objects of the app (stores, the database connection, ...), each under its type."""
 
 
-def resource(kind: type[Resource]) -> Callable[[Request], Awaitable[Resource]]:
-    """A dependency that returns the app's object of this type."""
+def app_object(kind: type[Kind]) -> Callable[[Request], Awaitable[Kind]]:
+    """A dependency that returns the object of the app that has this type."""
 
-    async def find(request: Request) -> Resource:
-        found: Resource = request.state.resources[kind]
+    async def find(request: Request) -> Kind:
+        found: Kind = request.state.objects[kind]
         return found
 
     return find

@@ -12,7 +12,7 @@ from game_api import __version__
 from game_api.database.connection import Connection
 from game_api.database.errors import CredentialsError
 from game_api.errors import DatabaseUnavailable
-from game_api.http.dependencies import resource
+from game_api.http.dependencies import app_object
 from game_api.http.openapi import problems
 from game_api.http.problems import ShuttingDown
 from game_api.http.routing import ApiRoute
@@ -20,13 +20,13 @@ from game_api.observability.logs import Logs
 from game_api.runtime import Runtime
 
 PING_SECONDS = 1.0
-PING_PATIENCE = 0.5
-"""The part of these seconds that a ping may spend on waiting for credentials."""
+PING_CREDENTIALS_SECONDS = 0.5
+"""How many of these seconds a ping may wait for credentials."""
 
 router = APIRouter(prefix="/health", tags=["health"], route_class=ApiRoute)
 
-ConnectionDep = Annotated[Connection, Depends(resource(Connection))]
-RuntimeDep = Annotated[Runtime, Depends(resource(Runtime))]
+ConnectionDep = Annotated[Connection, Depends(app_object(Connection))]
+RuntimeDep = Annotated[Runtime, Depends(app_object(Runtime))]
 Condition = Literal["ok", "degraded", "down"]
 
 
@@ -45,7 +45,7 @@ class Readiness(BaseModel):
 
 
 class Component(BaseModel):
-    """The state of one required component."""
+    """The condition of one required component."""
 
     status: Condition
     latency_ms: float | None = Field(None, description="The round-trip time of a ping.")
@@ -53,7 +53,7 @@ class Component(BaseModel):
 
 
 class LogsComponent(Component):
-    """The state of log delivery: `degraded` while CloudWatch Logs does not accept records."""
+    """The condition of log delivery: `degraded` while CloudWatch Logs does not accept records."""
 
     queued: int = Field(0, description="The number of records that wait for delivery.")
     dropped: int = Field(0, description="The number of records dropped since the start.")
@@ -67,7 +67,7 @@ class Components(BaseModel):
 
 
 class DetailedHealth(BaseModel):
-    """The state of the service and its components: `down` if a required component is down."""
+    """The condition of the service and its components: `down` if a required component is down."""
 
     status: Condition
     version: str
@@ -80,7 +80,7 @@ async def ping(connection: Connection) -> float:
     """The round-trip time to the database in seconds. Raises PyMongoError after one second."""
     started = time.perf_counter()
     with pymongo.timeout(PING_SECONDS):
-        await connection.run(lambda database: database.command("ping"), PING_PATIENCE)
+        await connection.run(lambda database: database.command("ping"), PING_CREDENTIALS_SECONDS)
     return time.perf_counter() - started
 
 
@@ -117,7 +117,7 @@ async def ready(runtime: RuntimeDep, connection: ConnectionDep) -> Readiness:
 async def detailed(
     runtime: RuntimeDep, connection: ConnectionDep, response: Response
 ) -> DetailedHealth:
-    """The state of the service and its components."""
+    """The condition of the service and its components."""
     database = await database_component(connection)
     logs = logs_component(runtime.logs)
     if database.status == "down":
@@ -132,7 +132,7 @@ async def detailed(
 
 
 async def database_component(connection: Connection) -> Component:
-    """The state of the database."""
+    """The condition of the database."""
     try:
         latency = await ping(connection)
     except CredentialsError as error:
@@ -144,7 +144,7 @@ async def database_component(connection: Connection) -> Component:
 
 
 def logs_component(logs: Logs) -> LogsComponent:
-    """The state of log delivery."""
+    """The condition of log delivery."""
     not_written = 0 if logs.queue is None else logs.queue.dropped
     cloudwatch = logs.cloudwatch
     if cloudwatch is None:

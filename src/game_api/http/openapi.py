@@ -125,7 +125,7 @@ def error_kinds(base: type[ApiError] = ApiError) -> Iterator[type[ApiError]]:
 
 
 def complete_operation(operation: Schema) -> None:
-    """Add the responses that every operation may give, and remove null from query parameters."""
+    """Add the responses that every operation may give, and remove null from parameters."""
     for parameter in operation.get("parameters", ()):
         match parameter["schema"]:
             case {"anyOf": [schema, {"type": "null"}], **rest}:

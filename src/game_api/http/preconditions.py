@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 _ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)')
 """One element of a list of entity tags. RFC 9110 allows empty elements and ignores them."""
 
-_FORM = {
+_SCHEMA = {
     "type": "string",
     "anyOf": [{"const": "*"}, {"pattern": r'^(W/)?"[!#-~]+"(, (W/)?"[!#-~]+")*$'}],
     "examples": ['"1"'],
@@ -34,7 +34,7 @@ IfMatchHeader = Annotated[
     Header(
         alias="If-Match",
         description="Make the change only if the current ETag is one of these.",
-        json_schema_extra=_FORM,
+        json_schema_extra=_SCHEMA,
     ),
 ]
 IfNoneMatchHeader = Annotated[
@@ -42,7 +42,7 @@ IfNoneMatchHeader = Annotated[
     Header(
         alias="If-None-Match",
         description="Respond with 304 if the current ETag is one of these.",
-        json_schema_extra=_FORM,
+        json_schema_extra=_SCHEMA,
     ),
 ]
 

@@ -5,6 +5,7 @@ features derive from `game_api.errors.ApiError`.
 """
 
 import logging
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -24,8 +25,6 @@ log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-CLOSE = {"Connection": "close"}
-"""The rest of the request is not read, so the connection can't serve another one."""
 UNREADABLE_BODY = "There was an error parsing the body"
 """The detail of FastAPI's HTTPException for a body that it can't decode."""
 
@@ -111,19 +110,8 @@ class ShuttingDown(ApiError):
     code = "shutting_down"
 
 
-CODES = {
-    kind.status: kind.code
-    for kind in (
-        ValidationFailed,
-        NotFound,
-        MethodNotAllowed,
-        RequestTimeout,
-        BodyTooLarge,
-        UnsupportedMediaType,
-        InternalError,
-    )
-}
-"""The code of each status that this module defines."""
+CODES = {413: BodyTooLarge.code, 422: ValidationFailed.code}
+"""The codes of statuses whose phrases differ between the versions of Python."""
 
 
 def problem(
@@ -134,7 +122,7 @@ def problem(
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, BodyTooLarge | RequestTimeout):
-        headers |= CLOSE
+        headers["Connection"] = "close"  # The rest of the request is not read.
     return _response(request, error.status, error.code, error.detail, error.extra, headers)
 
 
@@ -148,7 +136,7 @@ def _response(
 ) -> Response:
     document = {
         "type": "about:blank",
-        "title": HTTPStatus(status).phrase,
+        "title": phrase(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -196,13 +184,21 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         return problem(request, NotFound(), headers)
     if status == 405:
         return problem(request, MethodNotAllowed(), headers | {"Allow": allowed_methods(request)})
-    if status == 422 or error.detail == UNREADABLE_BODY:
+    if error.detail == UNREADABLE_BODY:
         mistake = ValidationFailed.at("body", msg=error.detail, type="json_invalid")
         return problem(request, mistake, headers)
-    if status < 200 or status in (204, 304):  # These have no body.
+    if status in (204, 304):  # These have no body.
         return Response(status_code=status, headers=headers)
-    code = CODES.get(status) or HTTPStatus(status).phrase.lower().replace(" ", "_")
-    return _response(request, status, code, error.detail, {}, headers)
+    code = CODES.get(status) or re.sub(r"[^a-z]+", "_", phrase(status).lower())
+    return _response(request, status, code, str(error.detail), {}, headers)
+
+
+def phrase(status: int) -> str:
+    """The reason phrase of a status."""
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:  # The status is not registered.
+        return "Error"
 
 
 async def on_database_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,4 @@
-"""The route class of every endpoint: the steps that a request passes before FastAPI reads it."""
+"""The route class of every endpoint, and the steps before FastAPI reads a request."""
 
 import asyncio
 import re
@@ -10,7 +10,7 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
-from game_api.database.client import DEADLINE
+from game_api.database.client import DEADLINE, GRACE
 from game_api.errors import DatabaseUnavailable
 from game_api.http.problems import (
     BodyTooLarge,
@@ -22,20 +22,18 @@ from game_api.http.problems import (
 MAX_BODY_BYTES = 64 * 1024
 BODY_SECONDS = 20.0
 """How long a client may take to send the body."""
-GRACE = 0.5
-"""Seconds between the deadline of the database and the cancellation of the request."""
-
 JSON_MEDIA_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Step = Callable[[Handler], Handler]
-"""Wraps a handler; what it does before, after or around the call is its own."""
+"""Returns a handler that does something before or around the given one."""
 
 
 class ApiRoute(APIRoute):
-    """A route that refuses unknown query parameters, large bodies, and bodies that are not JSON.
+    """A route that checks query and body, and limits the time of a request.
 
-    The steps are chosen once, when the app is created. A request passes them in this order.
+    The steps are chosen once, when the app is created. A request passes them in the order of the
+    list.
     """
 
     def get_route_handler(self) -> Handler:

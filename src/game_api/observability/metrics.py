@@ -134,7 +134,7 @@ class Pending:
 
 
 class Metrics(Collector):
-    """Records values from any thread. `documents` and `collect` are its two readers."""
+    """Records values from any thread. `take_documents` and `collect` are its readers."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -167,8 +167,8 @@ class Metrics(Collector):
             self._pending.values[API_LATENCY, route].append(milliseconds)
             self._pending.values[ERROR_RATE, route].append(100 if failed else 0)
 
-    def documents(self) -> list[str]:
-        """The pending values as Embedded Metric Format documents; they now count as totals."""
+    def take_documents(self) -> list[str]:
+        """Move pending values to the totals; returns them as Embedded Metric Format documents."""
         with self._lock:
             pending, self._pending = self._pending, Pending()
             gauges = dict(self._gauges)
@@ -177,7 +177,7 @@ class Metrics(Collector):
             for key, values in pending.values.items():
                 self._distribution(self._distributions, key).add(key[0], values)
         now = int(time.time() * 1000)
-        return [json.dumps(document) for document in embedded(pending, gauges, now)]
+        return [json.dumps(document) for document in emf_documents(pending, gauges, now)]
 
     def collect(self) -> Iterator[Metric]:
         """All values since the start, as Prometheus metric families."""
@@ -204,7 +204,9 @@ class Metrics(Collector):
         return where[key]
 
 
-def embedded(pending: Pending, gauges: Mapping[Key, float], now: int) -> Iterator[dict[str, Any]]:
+def emf_documents(
+    pending: Pending, gauges: Mapping[Key, float], now: int
+) -> Iterator[dict[str, Any]]:
     """Embedded Metric Format documents, one or more for each value of each dimension.
 
     Each metric is published with and without its dimension. `now` is in milliseconds since 1970.

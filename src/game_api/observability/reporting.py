@@ -125,5 +125,5 @@ async def _measure_live(metrics: Metrics, count_live: CountLive) -> None:
 
 def report(metrics: Metrics) -> None:
     """Log the values recorded since the last report, as metric documents."""
-    for document in metrics.documents():
+    for document in metrics.take_documents():
         metrics_log.info("%s", document)

@@ -15,7 +15,7 @@ class PlayerNotFound(ApiError):
 
 
 class UsernameTaken(Conflict):
-    """Another player has this username (its case does not matter)."""
+    """Another player has this username (usernames are case-insensitive)."""
 
     code = "username_taken"
 

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from game_api.ids import new_token
-from game_api.values import Attributes, WholeNumber, equal_as_json
+from game_api.values import INCARNATION, Attributes, WholeNumber, unchanged
 
 PlayerId = Annotated[
     str,
@@ -39,10 +39,8 @@ class PlayerProfile(BaseModel):
     """The fields that a new player is created with."""
 
     username: Username
-    # The factory keeps `null` out of the schema, because it is not a value of this field.
-    display_name: DisplayName = Field(
-        default_factory=str, description="The username, if it is absent."
-    )
+    # An empty string stands for an absent name. The factory keeps `null` out of the schema.
+    display_name: DisplayName = Field(default_factory=str, description="Defaults to the username.")
     region: Region | None = None
     rating: Rating = 1000
     attributes: Attributes = Field(default_factory=dict)
@@ -68,7 +66,7 @@ class Player(odmantic.Model):
     }
 
     id: str = odmantic.Field(primary_field=True)
-    incarnation: str = odmantic.Field(default_factory=new_token, key_name="birth")
+    incarnation: str = odmantic.Field(default_factory=new_token, key_name=INCARNATION)
     """Distinguishes this document from every other one that ever has the same id."""
     username: str
     username_key: str
@@ -82,9 +80,9 @@ class Player(odmantic.Model):
     version: int = 1
 
     session_id: str | None = None
-    """The session that claims the player; the claim counts only if the player has a seat there."""
+    """The session that claims the player, who has a seat there or may be about to get one."""
     claim: str | None = None
-    """The token under which `session_id` was set; each time it is set, there is a new one."""
+    """The token of the writer that set `session_id`; it is new each time."""
 
     @classmethod
     def new(cls, player_id: str, profile: PlayerProfile, now: datetime) -> Self:
@@ -104,7 +102,7 @@ class Player(odmantic.Model):
     def change(self, changes: PlayerChanges, now: datetime) -> None:
         """Change these fields and count one version; do nothing if they have these values."""
         effective = {
-            key: new for key, new in changes.items() if not equal_as_json(getattr(self, key), new)
+            key: new for key, new in changes.items() if not unchanged(getattr(self, key), new)
         }
         if not effective:
             return

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from game_api.errors import DatabaseUnavailable, VersionMismatch
-from game_api.http.dependencies import Now, resource
+from game_api.http.dependencies import Now, app_object
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
 from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
@@ -18,7 +18,7 @@ from game_api.players.store import PlayerStore, Rule
 
 router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
 
-Players = Annotated[PlayerStore, Depends(resource(PlayerStore))]
+Players = Annotated[PlayerStore, Depends(app_object(PlayerStore))]
 
 
 @router.post(
@@ -60,7 +60,7 @@ async def list_players(
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> Page[PlayerOut]:
-    """Players sorted by player_id, or the one with a username (its case does not matter)."""
+    """Players sorted by player_id, or only the one with this username (case-insensitive)."""
     filters = {"list": "players", "username": username and username.lower()}
     after = None if cursor is None else decode_cursor(filters, cursor)
     found = await players.list(username, limit + 1, after)

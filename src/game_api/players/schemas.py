@@ -15,9 +15,10 @@ class NewPlayer(PlayerProfile):
         json_schema_extra={"examples": [{"username": "ada", "region": "eu-central-1"}]},
     )
 
-    # The factory keeps `null` out of the schema, because it is not a value of this field.
+    # An empty string stands for an absent id. The factory keeps `null` out of the schema.
     player_id: PlayerId = Field(
-        default_factory=str, description="Generated and time-ordered, if it is absent."
+        default_factory=str,
+        description="Generated if it is absent; generated ids sort by creation time.",
     )
 
 

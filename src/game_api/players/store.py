@@ -12,6 +12,7 @@ from game_api.errors import DatabaseUnavailable
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player, PlayerChanges
 from game_api.seats.claims import Claims, Seat
+from game_api.values import INCARNATION
 
 Result = TypeVar("Result")
 Rule = Callable[[Player], Result]
@@ -128,7 +129,7 @@ class PlayerStore:
             if not unanswered:
                 return False
             found = await self._find(player.id)
-            if found is None or found["birth"] != player.incarnation:
+            if found is None or found[INCARNATION] != player.incarnation:
                 break
             if public(Player.model_validate_doc(found)) == public(changed):
                 return True
@@ -159,7 +160,7 @@ class PlayerStore:
 
 def guard(player: Player) -> Document:
     """The filter that matches the player only in this version."""
-    return {"_id": player.id, "birth": player.incarnation, "version": player.version}
+    return {"_id": player.id, INCARNATION: player.incarnation, "version": player.version}
 
 
 def public(player: Player) -> Document:

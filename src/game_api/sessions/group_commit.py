@@ -15,7 +15,7 @@ from typing import Any, Generic, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
-from game_api.database.client import DEADLINE
+from game_api.database.client import DEADLINE, GRACE
 from game_api.database.connection import Connection
 from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.errors import ApiError, DatabaseUnavailable
@@ -42,7 +42,7 @@ WRITES_KEPT = 16
 RELEASE_SECONDS = 0.5
 """How long the answers of a round may be delayed by the release of claims."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05
-"""The maximum pause in seconds before another attempt: it doubles from the first to the longest."""
+"""The limits in seconds of the random pause before another attempt; it doubles each time."""
 
 
 @dataclass
@@ -107,8 +107,8 @@ class Round:
         self._session_id = session_id
         self._rules = rules
         self.hold = Hold(session_id)
-        self._unanswered: dict[str, Plan] = {}
-        """The plans whose responses were lost, by the token of their write."""
+        self._unanswered: tuple[str, Plan] | None = None
+        """The token and the plan of a write whose response was lost."""
 
     async def run(self) -> Sequence[tuple[Session, Any] | Exception]:
         """Load, apply, claim and write; start over if another process wrote in between.
@@ -120,7 +120,7 @@ class Round:
             loaded = await load(self._connection, self._session_id)
             plan = self.find_written(loaded)
             if plan is None:
-                plan = await self.plan(loaded)
+                plan = await self.make_plan(loaded)
                 if not await self.write(plan):
                     self._metrics.count(CONFLICTS_RETRIED)
                     await asyncio.sleep(random.uniform(0, pause))
@@ -132,7 +132,7 @@ class Round:
             await self.release(plan)
             return plan.answers
 
-    async def plan(self, loaded: Session) -> Plan:
+    async def make_plan(self, loaded: Session) -> Plan:
         """Apply the rules and claim the players whom they seat.
 
         Repeats this without the players who are refused, until all newcomers are claimed.
@@ -171,20 +171,22 @@ class Round:
         except OUTCOME_UNKNOWN:
             if self._unanswered:
                 raise
-            self._unanswered[self.hold.token] = plan
+            self._unanswered = (self.hold.token, plan)
             return False
         return result.matched_count == 1
 
     def find_written(self, loaded: Session) -> Plan | None:
         """The plan that was written although its response was lost.
 
-        Raises DatabaseUnavailable if too many writes followed to tell.
+        Raises DatabaseUnavailable if so many writes followed that it can't be determined.
         """
-        for token, plan in self._unanswered.items():
-            if token in loaded.writes:
-                return plan
-            if loaded.revision - plan.loaded.revision > WRITES_KEPT:
-                raise DatabaseUnavailable()
+        if self._unanswered is None:
+            return None
+        token, plan = self._unanswered
+        if token in loaded.writes:
+            return plan
+        if loaded.revision - plan.loaded.revision > WRITES_KEPT:
+            raise DatabaseUnavailable()
         return None
 
     async def release(self, plan: Plan) -> None:
@@ -213,7 +215,12 @@ class GroupCommit:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def change(self, session_id: str, rule: Rule[Result]) -> tuple[Session, Result]:
-        """Apply a rule to a session; see `SessionStore.change`."""
+        """Apply a rule to a session.
+
+        Returns the session as the rule left it, and the result of the rule. Raises what the rule
+        raises, SessionNotFound, DatabaseUnavailable after the deadline, and PlayerNotFound or
+        AlreadyInSession for a player whom the rule would seat.
+        """
         change = Change(rule, asyncio.get_running_loop().create_future())
         if session_id in self._waiting:
             self._waiting[session_id].append(change)
@@ -224,7 +231,7 @@ class GroupCommit:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         try:
-            async with asyncio.timeout(DEADLINE):
+            async with asyncio.timeout(DEADLINE + GRACE / 2):
                 return await change.answer
         except TimeoutError:
             raise DatabaseUnavailable() from None
@@ -261,15 +268,19 @@ class GroupCommit:
         self._metrics.observe(GROUP_COMMIT_SIZE, len(changes))
         rules = [change.rule for change in changes]
         try:
-            with pymongo.timeout(DEADLINE):
-                return await Round(
-                    self._connection, self._claims, self._metrics, session_id, rules
-                ).run()
-        except Exception as error:
-            # They would meet the same failure, but only after another deadline.
-            changes += waiting
-            waiting.clear()
-            return [error] * len(changes)
+            async with asyncio.timeout(DEADLINE + GRACE):
+                with pymongo.timeout(DEADLINE):
+                    return await Round(
+                        self._connection, self._claims, self._metrics, session_id, rules
+                    ).run()
+        except TimeoutError:
+            error: Exception = DatabaseUnavailable()
+        except Exception as failure:
+            error = failure
+        # The waiting changes would meet the same failure, but only after another deadline.
+        changes += waiting
+        waiting.clear()
+        return [error] * len(changes)
 
 
 async def load(connection: Connection, session_id: str) -> Session:

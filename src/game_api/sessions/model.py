@@ -29,7 +29,7 @@ from game_api.sessions.errors import (
     SessionOver,
     TooManyMembers,
 )
-from game_api.values import LIVE, Attributes, WholeNumber, equal_as_json
+from game_api.values import INCARNATION, LIVE, Attributes, WholeNumber, unchanged
 
 Status = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
 Visibility = Literal["public", "private"]
@@ -153,7 +153,7 @@ class Session(odmantic.Model):
     }
 
     id: str = odmantic.Field(primary_field=True)
-    incarnation: str = odmantic.Field(default_factory=new_token, key_name="birth")
+    incarnation: str = odmantic.Field(default_factory=new_token, key_name=INCARNATION)
     """Distinguishes this document from every other one that ever has the same id."""
     name: str
     game_mode: str
@@ -175,9 +175,9 @@ class Session(odmantic.Model):
     version: int = 1
 
     revision: int = 1
-    """Counts every write of the document, also those hidden from clients; it guards each write."""
+    """Counts every write, also those that leave `version` unchanged; it guards each write."""
     writes: tuple[str, ...] = ()
-    """The tokens of the last writes, by which a write is found whose response was lost."""
+    """The tokens of the last writes; after a lost response they show whether it was made."""
 
     @classmethod
     def new(
@@ -246,7 +246,7 @@ class Session(odmantic.Model):
     def change(self, changes: SessionChanges, now: datetime) -> None:
         """Make all of these changes to settings and status, or none of them."""
         effective: dict[str, Any] = {
-            key: new for key, new in changes.items() if not equal_as_json(getattr(self, key), new)
+            key: new for key, new in changes.items() if not unchanged(getattr(self, key), new)
         }
         if not effective:
             return

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
 
 from game_api.errors import DatabaseUnavailable, VersionMismatch
-from game_api.http.dependencies import Now, resource
+from game_api.http.dependencies import Now, app_object
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
 from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
@@ -46,9 +46,9 @@ from game_api.values import MAX_ATTRIBUTE_TEXT, MAX_ATTRIBUTES
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], route_class=ApiRoute)
 players_router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
 
-Sessions = Annotated[SessionStore, Depends(resource(SessionStore))]
+Sessions = Annotated[SessionStore, Depends(app_object(SessionStore))]
 
-SHOWN: dict[int | str, dict[str, Any]] = {
+SESSION_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The current session.", "headers": ETAG}
 }
 
@@ -71,7 +71,7 @@ ATTRIBUTE_FILTERS = {
 }
 
 
-def shown(response: Response, session: Session) -> SessionOut:
+def session_response(response: Response, session: Session) -> SessionOut:
     response.headers["ETag"] = etag(session.version)
     return SessionOut.from_session(session)
 
@@ -102,7 +102,7 @@ async def create_session(
     session = Session.new(new_id(), body, body.host_player_id or None, now)
     session = await sessions.create(session)
     response.headers["Location"] = f"{request.url.path}/{session.id}"
-    return shown(response, session)
+    return session_response(response, session)
 
 
 @router.get(
@@ -134,7 +134,9 @@ async def list_sessions(
     filters = {"list": "sessions", **wanted.query()}
     before = None if cursor is None else decode_cursor(filters, cursor)
     found = await sessions.list(wanted, limit + 1, before)
-    return page_of([SessionOut.from_session(session) for session in found], limit, filters, "session_id")
+    return page_of(
+        [SessionOut.from_session(session) for session in found], limit, filters, "session_id"
+    )
 
 
 def attribute_filters(request: Request) -> dict[str, str]:
@@ -158,7 +160,11 @@ def attribute_filters(request: Request) -> dict[str, str]:
     "/{session_id}",
     operation_id="getSession",
     response_model=SessionOut,
-    responses={**SHOWN, **NOT_MODIFIED, **problems(SessionNotFound, DatabaseUnavailable)},
+    responses={
+        **SESSION_RESPONSE,
+        **NOT_MODIFIED,
+        **problems(SessionNotFound, DatabaseUnavailable),
+    },
 )
 async def get_session(
     session_id: SessionId, known: IfNoneMatch, response: Response, sessions: Sessions
@@ -167,14 +173,14 @@ async def get_session(
     session = await sessions.get(session_id)
     if known and known.match_weakly(session.version):
         return not_modified(session.version)
-    return shown(response, session)
+    return session_response(response, session)
 
 
 @router.put(
     "/{session_id}",
     operation_id="updateSession",
     responses={
-        **SHOWN,
+        **SESSION_RESPONSE,
         **problems(
             SessionNotFound,
             IllegalTransition,
@@ -200,14 +206,14 @@ async def update_session(
         check_seats(body["min_players"], body["max_players"])
     rule: Rule[None] = provided(condition, lambda session: session.change(body, now))
     session, _ = await sessions.change(session_id, rule)
-    return shown(response, session)
+    return session_response(response, session)
 
 
 @router.post(
     "/{session_id}/players",
     operation_id="joinSessionAsParty",
     responses={
-        **SHOWN,
+        **SESSION_RESPONSE,
         **problems(
             SessionNotFound,
             PlayerNotFound,
@@ -229,7 +235,7 @@ async def join_session_as_party(
     session, _ = await sessions.join(
         session_id, lambda session: session.join(body.player_ids, None, now)
     )
-    return shown(response, session)
+    return session_response(response, session)
 
 
 @router.put(
@@ -264,14 +270,14 @@ async def join_session(
     )
     session, seated = await sessions.join(session_id, rule)
     response.status_code = 201 if seated else 200
-    return shown(response, session)
+    return session_response(response, session)
 
 
 @router.patch(
     "/{session_id}/players/{player_id}",
     operation_id="updateMember",
     responses={
-        **SHOWN,
+        **SESSION_RESPONSE,
         **problems(
             SessionNotFound, MemberNotFound, SessionOver, VersionMismatch, DatabaseUnavailable
         ),
@@ -291,7 +297,7 @@ async def update_member(
         condition, lambda session: session.change_member(player_id, body, now)
     )
     session, _ = await sessions.change(session_id, rule)
-    return shown(response, session)
+    return session_response(response, session)
 
 
 @router.delete(
@@ -324,7 +330,7 @@ async def get_player_session(
     `If-None-Match` is ignored, because the player's next session may have the same version.
     """
     player = await players.get(player_id)
-    session = await sessions.find_seat(player.id, player.session_id)
+    session = await sessions.live_session_of(player.id, player.session_id)
     if session is None:
         raise NotInSession()
-    return shown(response, session)
+    return session_response(response, session)

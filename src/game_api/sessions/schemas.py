@@ -21,7 +21,7 @@ class NewSession(SessionSettings):
         },
     )
 
-    # The factory keeps `null` out of the schema, because it is not a value of this field.
+    # An empty string stands for no host. The factory keeps `null` out of the schema.
     host_player_id: PlayerId = Field(
         default_factory=str, description="The player who takes the first seat.", examples=["ada"]
     )
@@ -32,7 +32,7 @@ class JoinRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    team: Team = Field(default_factory=str, description="No team, if it is absent.")
+    team: Team = Field(default_factory=str, description="No team if it is absent.")
 
 
 def _check_unique(player_ids: list[str]) -> list[str]:

@@ -34,7 +34,7 @@ class SessionStore:
         """Raises SessionNotFound."""
         return await load(self._connection, session_id)
 
-    async def find_seat(self, player_id: str, session_id: str | None) -> Session | None:
+    async def live_session_of(self, player_id: str, session_id: str | None) -> Session | None:
         """The session with this id, if it is live and the player has a seat in it."""
         if session_id is None:
             return None
@@ -100,12 +100,7 @@ class SessionStore:
             session = session.model_copy(update={"id": new_id()})
 
     async def change(self, session_id: str, rule: Rule[Result]) -> tuple[Session, Result]:
-        """Apply a rule to a session.
-
-        Returns the session as the rule left it, and the result of the rule. Raises what the rule
-        raises, SessionNotFound, DatabaseUnavailable after the deadline, and PlayerNotFound or
-        AlreadyInSession for a player whom the rule would seat.
-        """
+        """Apply a rule to a session; see `GroupCommit.change`."""
         return await self._commits.change(session_id, rule)
 
     async def join(self, session_id: str, rule: Rule[bool]) -> tuple[Session, bool]:
