@@ -1,4 +1,4 @@
-"""Runs an app in this process and calls it without a server."""
+"""Runs an app in the process of the tests, without a server."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,12 +15,12 @@ class RunningApp:
     """An app whose lifespan has started, and a client of it."""
 
     client: httpx2.AsyncClient
-    resources: Mapping[type, Any]
+    objects: Mapping[type, Any]
 
 
 @asynccontextmanager
 async def running(app: FastAPI) -> AsyncIterator[RunningApp]:
-    """Run the lifespan of the app, and pass its state to each request as a server does."""
+    """Run the lifespan of the app. Each request gets its state, as a server would pass it on."""
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Scope, receive: Receive, send: Send) -> None:
@@ -28,4 +28,4 @@ async def running(app: FastAPI) -> AsyncIterator[RunningApp]:
 
         transport = httpx2.ASGITransport(with_state)
         async with httpx2.AsyncClient(transport=transport, base_url="http://game-api") as client:
-            yield RunningApp(client, (state or {}).get("resources", {}))
+            yield RunningApp(client, (state or {}).get("objects", {}))

@@ -65,7 +65,7 @@ def guard() -> Iterator[DocumentDbGuard]:
 
 @pytest.fixture
 async def database(uri: str, guard: DocumentDbGuard) -> AsyncIterator[Database]:
-    """The database of the test with its indexes, watched by the guard."""
+    """The database of the test with its indexes. The guard checks the commands of the test."""
     async with connect(uri, event_listeners=[guard]) as client:
         database = client.get_default_database()
         await create_indexes(database, MODELS)
@@ -120,14 +120,17 @@ class Lines(logging.Handler):
         self.lines: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if not record.name.startswith(("asyncio", "httpx2", "httpcore2")):  # Loggers of the tests.
+        # These loggers belong to the tests, not to the service.
+        if not record.name.startswith(("asyncio", "httpx2", "httpcore2")):
             self.lines.append(self.format(record))
 
     @property
     def entries(self) -> list[dict[str, Any]]:
+        """The lines, decoded from JSON."""
         return [json.loads(line) for line in self.lines]
 
     def access(self) -> list[dict[str, Any]]:
+        """The entries of requests."""
         return [entry for entry in self.entries if entry["logger"] == "game_api.access"]
 
 
@@ -154,10 +157,8 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
     started: list[Service] = []
 
     def start(**environment: str) -> Service:
-        environment = {"GAME_API_PORT": "0", "GAME_API_DATA_DIR": str(tmp_path / "data")} | (
-            environment
-        )
-        started.append(Service(environment))
+        defaults = {"GAME_API_PORT": "0", "GAME_API_DATA_DIR": str(tmp_path / "data")}
+        started.append(Service(defaults | environment))
         return started[-1]
 
     yield start
@@ -167,7 +168,7 @@ def start_service(tmp_path: Path) -> Iterator[Callable[..., Service]]:
 
 @pytest.fixture
 def service_database(uri: str) -> str:
-    """The URI of the database of the test with its indexes, for a service process."""
+    """The URI of the database of the test, with indexes, for a service in another process."""
 
     async def prepare() -> None:
         async with connect(uri) as client:

@@ -1,4 +1,4 @@
-"""Settings: each mistake is reported in one readable line without secrets."""
+"""Settings: their defaults, and one readable line without secrets for each mistake."""
 
 from pathlib import Path
 
@@ -115,7 +115,7 @@ def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) ->
     assert load_settings().embedded
 
 
-def test_the_connection_string_for_documentdb_has_the_options_that_it_needs(
+def test_the_connection_string_for_documentdb_has_the_required_options(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     bundle = tmp_path / "bundle.pem"

@@ -1,4 +1,4 @@
-"""Attributes: which values are accepted."""
+"""Attributes: the accepted and the refused values."""
 
 import json
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from game_api.values import Attributes, equal_as_json
+from game_api.values import Attributes, unchanged
 
 adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(Attributes)
 
@@ -25,7 +25,7 @@ adapter: TypeAdapter[dict[str, Any]] = TypeAdapter(Attributes)
 )
 def test_valid_attributes_are_kept_unchanged(attributes: dict[str, Any]) -> None:
     kept = adapter.validate_python(attributes)
-    assert equal_as_json(kept, attributes)
+    assert unchanged(kept, attributes)
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_invalid_attributes_are_refused(attributes: Any) -> None:
         adapter.validate_python(attributes)
 
 
-def test_exactly_16_kib_fit() -> None:
+def test_attributes_may_have_exactly_16_kib() -> None:
     attributes = {f"k{n}": "x" * 1630 for n in range(10)}
     size = len(json.dumps(attributes, separators=(",", ":")))
     attributes["k0"] += "x" * (16384 - size)

@@ -1,4 +1,4 @@
-"""The benefit of group commit: 1,000 joins on a session with 64 seats, against a write per join."""
+"""Group commit, compared with one write for each join: 1,000 joins for 64 seats."""
 
 import asyncio
 import time
@@ -29,7 +29,7 @@ async def add_players(database: Database) -> list[str]:
 
 
 async def measure(join: Join, players: list[str], guard: DocumentDbGuard) -> tuple[float, int]:
-    """The seconds and commands that all joins take; exactly one join per seat succeeds."""
+    """The seconds and the commands that all joins take. Asserts that one join per seat succeeds."""
     guard.forget()
     started = time.perf_counter()
     answers = await asyncio.gather(*map(join, players), return_exceptions=True)
@@ -38,14 +38,14 @@ async def measure(join: Join, players: list[str], guard: DocumentDbGuard) -> tup
     return seconds, sum(guard.count.values())
 
 
-async def test_group_commit_against_a_write_for_each_join(
+async def test_group_commit_needs_fewer_commands_than_a_write_for_each_join(
     database: Database,
     connection: Connection,
     sessions: SessionStore,
     claims: Claims,
     guard: DocumentDbGuard,
 ) -> None:
-    """The other side uses the same rule, claims and guard, but one round for each join."""
+    """Without group commit, the rule, claims and guard are the same, but each join has a round."""
     players = await add_players(database)
     for session_id in ("grouped", "single"):
         await sessions.create(a_session(id=session_id, max_players=SEATS))
@@ -53,25 +53,26 @@ async def test_group_commit_against_a_write_for_each_join(
     async def grouped(player: str) -> object:
         return await sessions.change("grouped", lambda s: s.join([player], None, LATER))
 
-    turn = asyncio.Semaphore(10)  # The number of connections.
+    connections = asyncio.Semaphore(10)  # As many as the driver opens.
 
     async def single(player: str) -> object:
-        async with turn:
+        async with connections:
             while True:
                 join = [lambda session: session.join([player], None, LATER)]
-                alone = Round(connection, claims, Metrics(), "single", join)
-                plan = await alone.plan(await load(connection, "single"))
+                join_round = Round(connection, claims, Metrics(), "single", join)
+                plan = await join_round.make_plan(await load(connection, "single"))
                 if isinstance(plan.answers[0], ApiError):
                     raise SessionFull()
-                if await alone.write(plan):
+                if await join_round.write(plan):
                     return plan
-                await claims.release(alone.hold.unused(()))
+                await claims.release(join_round.hold.unused(()))
 
-    one = await measure(grouped, players, guard)
+    seconds, commands = await measure(grouped, players, guard)
     await sessions.change("grouped", lambda s: s.change({"status": "cancelled"}, LATER))
-    other = await measure(single, players, guard)
+    single_seconds, single_commands = await measure(single, players, guard)
     print(
-        f"\n{JOINS} joins, {SEATS} seats: group commit {one[0]:.2f} s, {one[1]} commands; "
-        f"a write for each {other[0]:.2f} s, {other[1]} commands; ratio {other[0] / one[0]:.1f}"
+        f"\n{JOINS} joins for {SEATS} seats: {seconds:.2f} s and {commands} commands with group "
+        f"commit; {single_seconds:.2f} s and {single_commands} commands with a write for each; "
+        f"the ratio of the times is {single_seconds / seconds:.1f}"
     )
-    assert one[1] * 20 < other[1]
+    assert commands * 20 < single_commands

@@ -13,9 +13,9 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from game_api.database.client import Database, connect
+from game_api.http.middleware import RequestContext
 from game_api.observability.logs import configure
 from game_api.observability.metrics import Metrics
-from game_api.http.middleware import RequestContext
 from game_api.observability.reporting import DatabaseMonitor
 from game_api.settings import Settings
 from tests.aws import environment, hung
@@ -26,8 +26,8 @@ Start = Callable[..., Service]
 ROUNDS, CALLS = 7, 3000
 
 
-async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-    """The cheapest possible app."""
+async def minimal_app(scope: Scope, receive: Receive, send: Send) -> None:
+    """An app that costs as little as possible."""
     scope["route"] = Template
     await send({"type": "http.response.start", "status": 200, "headers": []})
     await send({"type": "http.response.body", "body": b"{}"})
@@ -42,7 +42,7 @@ def real_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metrics]:
     """Logging as in production: one output stream, and the queue for CloudWatch."""
     metrics = Metrics()
     root = logging.getLogger()
-    others, level, factory = root.handlers, root.level, logging.getLogRecordFactory()
+    handlers, level, factory = root.handlers, root.level, logging.getLogRecordFactory()
     with hung() as endpoint, open(os.devnull, "w") as null:
         for name, value in environment(endpoint).items():
             monkeypatch.setenv(name, value)
@@ -53,13 +53,13 @@ def real_handlers(monkeypatch: pytest.MonkeyPatch) -> Iterator[Metrics]:
         yield metrics
         root.handlers = []
         logs.close()
-    root.handlers = others
+    root.handlers = handlers
     root.setLevel(level)
     logging.setLogRecordFactory(factory)
     logging.captureWarnings(False)
 
 
-async def cpu(app: ASGIApp) -> float:
+async def cpu_time(app: ASGIApp) -> float:
     """The CPU time of this thread for one request in microseconds, the best of several rounds."""
 
     async def receive() -> Any:
@@ -79,18 +79,18 @@ async def cpu(app: ASGIApp) -> float:
 
 
 async def test_the_cost_of_a_log_line_and_metrics_for_a_request(real_handlers: Metrics) -> None:
-    bare = await cpu(answer)
-    watched = await cpu(RequestContext(answer, real_handlers))
-    print(f"\nlog line, id and metrics: {watched - bare:.1f} us of CPU per request (limit 40)")
+    without = await cpu_time(minimal_app)
+    observed = await cpu_time(RequestContext(minimal_app, real_handlers))
+    print(f"\nlog line, id and metrics: {observed - without:.1f} us of CPU per request (limit 40)")
 
 
 async def test_the_cost_of_measuring_a_command(uri: str, database: Database) -> None:
     await database.players.insert_one(a_player("ada").model_dump_doc())
     async with (
-        connect(uri) as alone,
+        connect(uri) as plain,
         connect(uri, event_listeners=[DatabaseMonitor(Metrics())]) as measured,
     ):
-        clients = {"alone": alone, "measured": measured}
+        clients = {"plain": plain, "measured": measured}
         costs: dict[str, list[float]] = {name: [] for name in clients}
         for _ in range(300):
             for name, client in clients.items():
@@ -101,25 +101,25 @@ async def test_the_cost_of_measuring_a_command(uri: str, database: Database) -> 
                 costs[name].append((time.thread_time() - started) / 20 * 1e6)
     best = {name: min(values) for name, values in costs.items()}  # Noise only adds time.
     print(
-        f"\ndatabase latency and connections: {best['measured'] - best['alone']:.1f} us "
-        f"of {best['alone']:.0f} us a command"
+        f"\nlatency and connections of the database: {best['measured'] - best['plain']:.1f} us "
+        f"per command, which takes {best['plain']:.0f} us without them"
     )
 
 
-def resident(service: Service) -> float:
-    """The resident memory of the process in MiB."""
+def resident_memory(service: Service) -> float:
+    """The resident memory of the service in MiB."""
     status = Path(f"/proc/{service.process.pid}/status").read_text()
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
 @pytest.mark.timeout(300)
-def test_ten_thousand_requests_with_cloudwatch_hung(
+def test_ten_thousand_requests_while_cloudwatch_hangs_use_little_memory(
     start_service: Start, service_database: str
 ) -> None:
-    """Compared with the same service without CloudWatch, in alternating requests."""
+    """The requests alternate with requests to the same service without CloudWatch."""
     with hung() as endpoint:
         services = {
-            "stdout alone": start_service(GAME_API_MONGODB_URI=service_database),
+            "stdout only": start_service(GAME_API_MONGODB_URI=service_database),
             "hung": start_service(GAME_API_MONGODB_URI=service_database, **environment(endpoint)),
         }
         clients = {
@@ -132,14 +132,16 @@ def test_ten_thousand_requests_with_cloudwatch_hung(
                 started = time.perf_counter()
                 assert client.get("/api/v1/players/x").status_code == 404
                 times[name].append(time.perf_counter() - started)
-            if number == 500:  # warm
-                before = {name: resident(service) for name, service in services.items()}
-        grown = {name: resident(service) - before[name] for name, service in services.items()}
+            if number == 500:  # Both services are warmed up.
+                before = {name: resident_memory(service) for name, service in services.items()}
+        grown = {
+            name: resident_memory(service) - before[name] for name, service in services.items()
+        }
         median = {name: statistics.median(values[500:]) for name, values in times.items()}
-        ratio = median["hung"] / median["stdout alone"]
+        ratio = median["hung"] / median["stdout only"]
         print(
-            f"\n10,000 requests with CloudWatch hung: median {median['hung'] * 1000:.2f} ms, "
-            f"{ratio:.3f} of that with stdout alone; memory grew by {grown['hung']:.1f} MiB "
-            f"(stdout alone {grown['stdout alone']:.1f})"
+            f"\n10,000 requests while CloudWatch hangs: median {median['hung'] * 1000:.2f} ms, "
+            f"{ratio:.3f} times that with stdout only; memory grew by {grown['hung']:.1f} MiB "
+            f"(stdout only: {grown['stdout only']:.1f})"
         )
         assert grown["hung"] < 20

@@ -1,4 +1,4 @@
-"""A connection whose collections can be intercepted: faults at the edge of the system."""
+"""A connection whose commands can be intercepted, to inject faults at the edge of the system."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -7,7 +7,7 @@ from typing import Any, cast
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import AutoReconnect
 
-from game_api.database.client import PATIENCE, Command, Database, Document, Result
+from game_api.database.client import CREDENTIALS_SECONDS, Command, Database, Document, Result
 from game_api.database.connection import Connection
 
 Method = Callable[..., Awaitable[Any]]
@@ -22,7 +22,7 @@ class Collections:
         self._connection = connection
         self._replaced = replaced
 
-    async def run(self, command: Command[Result], patience: float = PATIENCE) -> Result:
+    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
         return await self._connection.run(
             lambda database: command(cast(Database, InterceptedDatabase(database, self._replaced))),
             patience,
@@ -54,10 +54,10 @@ class InterceptedCollection:
 
 
 class LostResponse:
-    """The response to the first call of a method is lost.
+    """Loses the response to the first call of a method, because the connection breaks.
 
-    If `before`, the connection breaks before the write arrives. `then` runs before the next
-    `find_one`: it is what another process does in the meantime.
+    If `before` is set, the connection breaks before the write arrives. `then` runs before the next
+    `find_one`, and stands for what another process does in the meantime.
     """
 
     def __init__(

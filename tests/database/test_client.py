@@ -6,6 +6,7 @@ import pymongo.lock
 import pytest
 
 from game_api.database.client import connect
+from tests.waiting import wait_until_async
 
 
 async def test_options_in_the_connection_string_override_the_defaults() -> None:
@@ -15,24 +16,26 @@ async def test_options_in_the_connection_string_override_the_defaults() -> None:
         assert client.options.retry_writes is False
 
 
-async def test_a_deadline_during_the_wait_of_the_driver_does_not_release_the_lock_of_others() -> (
-    None
-):
+async def test_a_request_that_is_cancelled_while_the_driver_waits_keeps_the_locks_intact() -> None:
     lock = pymongo.lock._async_create_lock()
     condition = pymongo.lock._async_create_condition(lock)
+    locked = asyncio.Event()
 
     async def wait_for_a_server() -> None:
         async with lock:
+            locked.set()
             await pymongo.lock._async_cond_wait(condition, 0.02)
 
-    waiting = asyncio.create_task(wait_for_a_server())
-    await asyncio.sleep(0.01)
-    async with lock:
-        await asyncio.sleep(0.03)  # Its wait has ended, and it tries to acquire the lock again.
-        waiting.cancel()
-        await asyncio.sleep(0.01)
-        assert not waiting.done()  # Otherwise it would release the lock that this test holds.
+    request = asyncio.create_task(wait_for_a_server())
+    await locked.wait()
+    async with lock:  # The request has released it, and waits for the condition.
+        # The wait for the condition ends, and the request waits for the lock.
+        await wait_until_async(lambda: bool(lock._waiters))
+        request.cancel()
+        # If the request ended now, it would release the lock that this test holds.
+        ended, _ = await asyncio.wait([request], timeout=0.01)
+        assert not ended
     with pytest.raises(asyncio.CancelledError):
-        await waiting
-    await asyncio.sleep(0)
+        await request
+    await asyncio.sleep(0)  # Lets a task run that still waits for the lock, if there is one.
     assert not lock.locked()

@@ -1,4 +1,4 @@
-"""The embedded database: it starts, stops, dies with its parent, and reports why it can't run."""
+"""The embedded database: its start, its restart after a failure, and its error messages."""
 
 import asyncio
 import os
@@ -12,31 +12,32 @@ from game_api.database import embedded
 from game_api.database.client import connect
 from game_api.database.embedded import EmbeddedDatabase, EmbeddedDatabaseError, embedded_database
 from tests.service import wait_for_end
+from tests.waiting import wait_until_async
+
+
+def process_id(database: EmbeddedDatabase) -> int:
+    assert database.process
+    return database.process.pid
 
 
 async def test_the_data_survives_a_restart(tmp_path: Path) -> None:
     for run in range(2):
         async with embedded_database(tmp_path / "data") as database:
-            assert database.process
-            process_id = database.process.pid
+            process = process_id(database)
             async with connect(database.uri) as client:
                 runs = client.game.runs
                 assert await runs.count_documents({}) == run
                 await runs.insert_one({"_id": run})
-        assert wait_for_end(process_id)
+        assert wait_for_end(process)
 
 
-async def test_it_is_restarted_when_it_dies_and_loses_no_data(tmp_path: Path) -> None:
+async def test_a_killed_database_is_restarted_and_loses_no_data(tmp_path: Path) -> None:
     async with embedded_database(tmp_path) as database, connect(database.uri) as client:
         for number in range(40):
             await client.game.things.insert_one({"_id": number})
-        assert database.process
-        first = database.process.pid
+        first = process_id(database)
         os.kill(first, signal.SIGKILL)
-        for _ in range(200):
-            await asyncio.sleep(0.05)
-            if database.process.pid != first:
-                break
+        await wait_until_async(lambda: process_id(database) != first)
         assert await client.game.things.count_documents({}) == 40
 
 
@@ -53,13 +54,13 @@ async def test_a_directory_in_use_is_reported_with_its_owner(
         )
 
 
-async def test_a_port_that_is_taken_in_the_meantime_is_replaced(
+async def test_a_port_that_another_program_takes_first_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    ports = [taken.sockets[0].getsockname()[1], embedded.free_port()]
+    other_server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    ports = [other_server.sockets[0].getsockname()[1], embedded.free_port()]
     monkeypatch.setattr(embedded, "free_port", lambda: ports.pop(0))
-    async with taken, embedded_database(tmp_path) as database:
+    async with other_server, embedded_database(tmp_path) as database:
         assert not ports and database.port
 
 
@@ -85,9 +86,9 @@ async def test_files_of_another_program_are_reported(tmp_path: Path) -> None:
 async def test_a_missing_package_is_reported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def nothing(name: str) -> Any:
+    def find_no_package(name: str) -> Any:
         return None
 
-    monkeypatch.setattr("importlib.util.find_spec", nothing)
+    monkeypatch.setattr("importlib.util.find_spec", find_no_package)
     with pytest.raises(EmbeddedDatabaseError, match=r"pip install 'game-api\[local\]'"):
         await EmbeddedDatabase(tmp_path).start()

@@ -1,9 +1,9 @@
-"""The password of DocumentDB comes from Secrets Manager and is rotated while the service runs."""
+"""Rotation: the password of DocumentDB changes in Secrets Manager while the service runs."""
 
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,16 +25,17 @@ from game_api.runtime import Runtime
 from game_api.settings import Settings
 from tests.apps import running
 from tests.aws import SecretsManager, hung
-from tests.cluster import Cluster
 from tests.conftest import Lines
+from tests.database.documentdb_cluster import DocumentDbCluster
 from tests.service import Service
+from tests.waiting import wait_until_async
 
 Start = Callable[..., Service]
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with Cluster(tmp_path_factory.mktemp("cluster")).running() as cluster:
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentDbCluster]:
+    with DocumentDbCluster(tmp_path_factory.mktemp("cluster")).running() as cluster:
         yield cluster
 
 
@@ -47,7 +48,7 @@ def secrets_manager() -> Iterator[SecretsManager]:
 
 
 class Pools(DatabaseMonitor):
-    """Counts the connection pools of the driver, one for each client."""
+    """Counts the connection pools of the driver. Each client has one."""
 
     created = closed = 0
 
@@ -83,12 +84,13 @@ class Api:
 class Rotation:
     """A database user, the secret with the user's password, and the settings for both."""
 
-    cluster: Cluster
+    cluster: DocumentDbCluster
     secrets_manager: SecretsManager
     port: int
     user: str = field(default_factory=lambda: f"user-{uuid4().hex[:8]}")
     arn: str = ""
     reads: int = 0
+    """How many times the service has read the secret."""
 
     def set_secret(self, password: str) -> None:
         value = json.dumps({"username": self.user, "password": password, "engine": "docdb"})
@@ -106,6 +108,7 @@ class Rotation:
 
     @property
     def variables(self) -> dict[str, str]:
+        """The environment variables for the service."""
         return {
             "GAME_API_DOCUMENTDB_HOST": "127.0.0.1",
             "GAME_API_DOCUMENTDB_PORT": str(self.port),
@@ -116,17 +119,18 @@ class Rotation:
 
     @asynccontextmanager
     async def api(self) -> AsyncIterator[Api]:
+        """Run the service in this process."""
         names = {k.removeprefix("GAME_API_").lower(): v for k, v in self.variables.items()}
         settings = Settings.model_validate(names)
         runtime = Runtime(settings)
         pools = Pools(runtime.metrics)
         async with running(create_app(runtime, database_uri(settings), [pools])) as app:
-            yield Api(app.client, app.resources[Connection], pools)
+            yield Api(app.client, app.objects[Connection], pools)
 
 
 @pytest.fixture
 async def rotation(
-    cluster: Cluster, secrets_manager: SecretsManager, monkeypatch: pytest.MonkeyPatch
+    cluster: DocumentDbCluster, secrets_manager: SecretsManager, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Rotation]:
     for name, value in secrets_manager.environment.items():
         monkeypatch.setenv(name, value)
@@ -135,11 +139,11 @@ async def rotation(
     async with cluster.endpoint() as port:
         rotation = Rotation(cluster, secrets_manager, port)
 
-        def count(**_: Any) -> None:
+        def count_read(**_: Any) -> None:
             rotation.reads += 1
 
         session = boto3.DEFAULT_SESSION
-        session.events.register("before-send.secrets-manager.GetSecretValue", count)
+        session.events.register("before-send.secrets-manager.GetSecretValue", count_read)
         yield rotation
 
 
@@ -147,14 +151,6 @@ def warnings(log_lines: Lines) -> list[str]:
     """The warnings of the service."""
     entries = [entry for entry in log_lines.entries if entry["logger"].startswith("game_api")]
     return [entry["message"] for entry in entries if entry["level"] == "warning"]
-
-
-async def wait_for(condition: Callable[[], Coroutine[Any, Any, bool]]) -> None:
-    # asyncio.timeout would cancel a request, which the app then answers, so the wait would go on.
-    deadline = time.monotonic() + 10
-    while not await condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.05)
 
 
 def assert_unavailable(response: httpx2.Response) -> None:
@@ -169,76 +165,76 @@ async def test_a_rotation_under_load_fails_no_request(rotation: Rotation) -> Non
         session = (await api.http.post("/api/v1/sessions", json=body)).json()
         path = f"/api/v1/sessions/{session['session_id']}"
         assert (rotation.reads, api.pools.created) == (1, 1)
-        await asyncio.sleep(
-            READ_INTERVAL
-        )  # /health/ready does not wait that long for the next read.
+        # The secret may be read again only after this time. GET /health/ready, which is part of the
+        # load, waits for a shorter time.
+        await asyncio.sleep(READ_INTERVAL)
         rotation.rotate("second-password")
-        # One connection is open. So many requests need new ones, which the server refuses.
-        answers = await asyncio.gather(
+        # Only one connection is open. These requests need more, which the server refuses.
+        responses = await asyncio.gather(
             *(api.add_player() for _ in range(60)),
             *(api.http.put(path, json={"name": f"n{n}"}) for n in range(20)),
             *(api.http.get(path) for _ in range(60)),
             api.http.get("/health/ready"),
         )
-        assert {answer.status_code for answer in answers} == {200, 201}
+        assert {response.status_code for response in responses} == {200, 201}
         assert (rotation.reads, api.pools.created) == (2, 2)
         assert (await api.http.get(path)).json()["version"] == 21
         assert (await api.database())["status"] == "ok"
-        await wait_for_pools(api, closed=1)
+        await wait_until_async(lambda: api.pools.closed == 1)
     assert api.pools.closed == 2
-
-
-async def wait_for_pools(api: Api, closed: int) -> None:
-    async def are_closed() -> bool:
-        return api.pools.closed == closed
-
-    await wait_for(are_closed)
 
 
 async def test_the_old_client_is_closed_when_its_last_command_has_ended(rotation: Rotation) -> None:
     rotation.rotate("first-password")
-    began, release = asyncio.Event(), asyncio.Event()
+    started, proceed = asyncio.Event(), asyncio.Event()
 
-    async def slow(database: Database) -> int:
+    async def count_slowly(database: Database) -> int:
         cursor = database.things.find({}, batch_size=2)
-        found = [await anext(cursor)]
-        began.set()
-        await release.wait()
-        return len(found + await cursor.to_list())
+        documents = [await anext(cursor)]
+        started.set()
+        await proceed.wait()
+        return len(documents + await cursor.to_list())
 
     async with rotation.api() as api:
         await api.connection.run(
             lambda database: database.things.insert_many([{"_id": n} for n in range(5)])
         )
-        old = asyncio.create_task(api.connection.run(slow))
-        await began.wait()
+        count = asyncio.create_task(api.connection.run(count_slowly))
+        await started.wait()
         rotation.rotate("second-password")
-        answers = await asyncio.gather(*(api.add_player() for _ in range(20)))
-        assert {answer.status_code for answer in answers} == {201}
+        responses = await asyncio.gather(*(api.add_player() for _ in range(20)))
+        assert {response.status_code for response in responses} == {201}
         assert (api.pools.created, api.pools.closed) == (2, 0)
-        release.set()
-        assert await old == 5
-        await wait_for_pools(api, closed=1)
+        proceed.set()
+        assert await count == 5
+        await wait_until_async(lambda: api.pools.closed == 1)
+
+
+SAME_SECRET = "the credentials are refused: the secret still holds the refused credentials"
 
 
 @pytest.mark.parametrize("first", ["database", "secret"])
-async def test_a_lag_between_database_and_secret_fails_no_request(
-    rotation: Rotation, first: str
+async def test_a_delay_between_database_and_secret_fails_no_request(
+    rotation: Rotation, log_lines: Lines, first: str
 ) -> None:
     rotation.rotate("first-password")
-    change = [rotation.set_database, rotation.set_secret]
     if first == "secret":
-        change.reverse()
-        change[0]("second-password")  # Before the service reads it.
+        rotation.set_secret("second-password")  # The service reads it when it starts.
     async with rotation.api() as api:
         if first == "database":
             await api.add_player()
-            change[0]("second-password")
+            rotation.set_database("second-password")
         requests = asyncio.gather(*(api.add_player() for _ in range(40)))
-        await asyncio.sleep(0.8)
-        change[1]("second-password")
-        assert {answer.status_code for answer in await requests} == {201}
-        assert rotation.reads <= 4
+        # The credentials are refused, and the secret is read again without success.
+        await wait_until_async(lambda: warnings(log_lines) != [])
+        assert warnings(log_lines) == [f"the database can't be used: {SAME_SECRET}"]
+        assert rotation.reads == 2
+        if first == "database":
+            rotation.set_secret("second-password")
+        else:
+            rotation.set_database("second-password")
+        assert {response.status_code for response in await requests} == {201}
+        assert rotation.reads <= 3
 
 
 async def test_a_wrong_password_is_503_until_it_is_corrected(
@@ -249,21 +245,19 @@ async def test_a_wrong_password_is_503_until_it_is_corrected(
     async with rotation.api() as api:
         started = time.monotonic()
         ready = api.http.get("/health/ready")
-        answers = await asyncio.gather(ready, *(api.add_player() for _ in range(40)))
-        for answer in answers:
-            assert_unavailable(answer)
-        reason = "the credentials are refused: the secret still holds the refused credentials"
-        assert await api.database() == {"status": "down", "detail": reason}
-        took = time.monotonic() - started
-        assert took < 5
-        assert 2 <= rotation.reads <= 1 + took
-        assert warnings(log_lines) == [f"the database can't be used: {reason}"]
+        for response in await asyncio.gather(ready, *(api.add_player() for _ in range(40))):
+            assert_unavailable(response)
+        assert await api.database() == {"status": "down", "detail": SAME_SECRET}
+        seconds = time.monotonic() - started
+        assert seconds < 5
+        assert 2 <= rotation.reads <= 1 + seconds
+        assert warnings(log_lines) == [f"the database can't be used: {SAME_SECRET}"]
         rotation.set_secret("right-password")
         assert (await api.add_player()).status_code == 201
         assert (await api.http.get("/health/ready")).status_code == 200
 
 
-async def test_it_starts_without_secrets_manager_and_recovers_when_that_is_back(
+async def test_the_service_starts_without_secrets_manager_and_recovers_once_it_responds(
     rotation: Rotation, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rotation.set_database("the-password")
@@ -287,7 +281,7 @@ async def test_it_starts_without_secrets_manager_and_recovers_when_that_is_back(
             async def is_ready() -> bool:
                 return (await api.http.get("/health/ready")).status_code == 200
 
-            await wait_for(is_ready)
+            await wait_until_async(is_ready)
             assert (await api.add_player()).status_code == 201
         finally:
             rotation.secrets_manager.stop()
@@ -312,39 +306,39 @@ async def test_a_hung_secrets_manager_does_not_block_requests(
 
 
 async def test_a_secret_without_credentials_is_reported(rotation: Rotation) -> None:
-    hidden: list[str] = []
+    redacted: list[str] = []
     for value in ("nonsense", "{}", '{"username": "u", "password": 1234}', '["u", "p"]'):
-        secret = Secret(rotation.secrets_manager.create(value), hidden.append)
+        secret = Secret(rotation.secrets_manager.create(value), redacted.append)
         with pytest.raises(CredentialsError, match="^the secret holds no username and password$"):
             await secret.read()
-    assert hidden == []
+    assert redacted == []
 
 
-async def test_a_refused_password_that_is_a_setting_is_503(cluster: Cluster) -> None:
+async def test_a_refused_password_from_the_settings_is_503(cluster: DocumentDbCluster) -> None:
     # checkov:skip=CKV_SECRET_4:made up
     uri = f"mongodb://nobody:hunter2@127.0.0.1:{cluster.port}/?directConnection=true"
     async with running(create_app(Runtime(Settings()), uri)) as app:
         assert_unavailable(await app.client.get("/api/v1/players/ada"))
 
 
-async def test_the_service_and_the_command_use_the_secret_and_never_show_it(
+async def test_serving_and_creating_indexes_use_the_secret_and_never_log_it(
     rotation: Rotation, start_service: Start
 ) -> None:
     rotation.rotate("first-password")
     variables = rotation.variables | {"GAME_API_LOG_LEVEL": "debug", "GAME_API_PORT": "0"}
-    lost = {"GAME_API_DOCUMENTDB_SECRET_ARN": rotation.arn.replace("secret:", "secret:no")}
-    failing = Service(variables | lost, "create-indexes")
+    wrong_arn = {"GAME_API_DOCUMENTDB_SECRET_ARN": rotation.arn.replace("secret:", "secret:no")}
+    failing = Service(variables | wrong_arn, "create-indexes")
     command = Service(variables, "create-indexes")
     service = start_service(**variables)
     assert await asyncio.to_thread(command.wait) == 0, command.output
     assert "players.username_key\n" in command.output
     await asyncio.to_thread(service.wait_until_ready)
     async with httpx2.AsyncClient(base_url=service.address, timeout=10) as http:
-        for number in range(1, 3):
-            answers = await asyncio.gather(*(http.get("/api/v1/players") for _ in range(20)))
-            assert {answer.status_code for answer in answers} == {200}
+        for _ in range(2):
+            responses = await asyncio.gather(*(http.get("/api/v1/players") for _ in range(20)))
+            assert {response.status_code for response in responses} == {200}
             rotation.rotate("second-password")
-        # Only a path that contains the password could bring it into a log line.
+        # Nothing else would bring a password into a log line.
         await http.get("/first-password/second-password")
     assert await asyncio.to_thread(service.terminate) == 0, service.output
     assert await asyncio.to_thread(failing.wait) == 1

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import IO
 
-from tests.cluster import make_certificate
+from tests.database.documentdb_cluster import make_certificate
 from tests.e2e import network, programs
 from tests.e2e.argocd import ADDRESS, wait_until_synced
 from tests.e2e.cluster import running_cluster, set_ingress_address

@@ -9,7 +9,7 @@ from typing import Any
 
 from pymongo import MongoClient
 
-from tests.cluster import Cluster
+from tests.database.documentdb_cluster import DocumentDbCluster
 from tests.e2e.network import HOST
 from tests.e2e.paths import CERTIFICATE, RUN
 from tests.e2e.processes import Process, print_progress, run
@@ -22,7 +22,7 @@ class Database:
     """The database server, and a TLS relay for each of its endpoints."""
 
     def __init__(self) -> None:
-        self.server = Cluster(RUN / "database")
+        self.server = DocumentDbCluster(RUN / "database")
         self.relays: dict[str, Process] = {}
         self.hosts = [HOST]
 
@@ -39,7 +39,7 @@ class Database:
     def _start_relay(self, host: str) -> None:
         relay = self.relays[host] = Process(
             f"database-at-{host}",
-            *(sys.executable, "-m", "tests.cluster"),
+            *(sys.executable, "-m", "tests.database.documentdb_cluster"),
             *(host, str(PORT), str(self.server.port), CERTIFICATE),
         )
         relay.start().wait_until("the database answers", lambda: bool(peers("listening", host)))

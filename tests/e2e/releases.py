@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.cluster import certificate_of
+from tests.database.documentdb_cluster import certificate_of
 from tests.e2e.paths import (
     BUILT,
     CERTIFICATE,

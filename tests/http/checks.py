@@ -1,4 +1,4 @@
-"""Checks of responses."""
+"""Checks of error responses."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import httpx2
 
 
 def assert_problem(response: httpx2.Response, status: int, code: str) -> dict[str, Any]:
-    """Assert that the response is this error; returns the problem document."""
+    """Assert that the response has this status and code; returns the problem document."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     problem: dict[str, Any] = response.json()

@@ -1,4 +1,4 @@
-"""What all endpoints share: problem documents, request ids, methods, bodies and media types."""
+"""Conventions of all endpoints: problem documents, request ids, methods, bodies, media types."""
 
 import asyncio
 import json
@@ -49,7 +49,7 @@ async def test_an_unknown_path_is_404(api: Api, path: str) -> None:
         ("/api/v1/sessions/a/players/b", "PUT, PATCH, DELETE"),
     ],
 )
-async def test_a_wrong_method_is_405_and_lists_the_allowed_ones(
+async def test_an_unsupported_method_is_405_and_lists_the_allowed_ones(
     api: Api, path: str, allowed: str
 ) -> None:
     for method in ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"):
@@ -59,7 +59,7 @@ async def test_a_wrong_method_is_405_and_lists_the_allowed_ones(
             assert response.headers["allow"] == allowed
 
 
-async def test_a_static_file_of_the_docs_lists_its_methods(api: Api) -> None:
+async def test_a_static_file_of_the_docs_lists_its_allowed_methods(api: Api) -> None:
     response = await api.post("/docs/assets/swagger-ui.css")
     assert_problem(response, 405, "method_not_allowed")
     assert response.headers["allow"] == "GET, HEAD"
@@ -203,7 +203,7 @@ async def test_a_body_that_does_not_arrive_in_time_is_408(
     assert response.headers["connection"] == "close"
 
 
-async def test_an_unexpected_failure_is_500_without_its_reason(
+async def test_an_unexpected_failure_is_500_and_does_not_reveal_the_reason(
     api: Api, database: Any, log_lines: Lines
 ) -> None:
     # The service never writes such a document, so reading it fails unexpectedly.

@@ -29,7 +29,7 @@ async def test_readiness_ends_when_shutdown_begins(api: Api, runtime: Runtime) -
     assert (await api.get("/health")).status_code == 200
 
 
-async def test_without_its_database_the_service_is_alive_but_not_ready(runtime: Runtime) -> None:
+async def test_without_a_database_the_service_is_alive_but_not_ready(runtime: Runtime) -> None:
     # checkov:skip=CKV_SECRET_4:made up
     app = create_app(runtime, "mongodb://user:hunter2@127.0.0.1:1/")
     async with running(app) as started:

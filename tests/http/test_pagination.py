@@ -1,4 +1,4 @@
-"""Cursors: a cursor can be decoded, but only for the list and filters that it was made for."""
+"""Cursors: a cursor can be decoded only with the list and filters for which it was created."""
 
 import string
 from typing import Any

@@ -1,4 +1,4 @@
-"""Errors as responses: failures of the driver, and HTTPExceptions of any status."""
+"""Error responses for failures of the driver, invalid fields, and HTTPExceptions."""
 
 from collections.abc import AsyncIterator
 
@@ -29,7 +29,7 @@ from tests.http.checks import assert_problem
 
 @pytest.fixture
 async def failing() -> AsyncIterator[httpx2.AsyncClient]:
-    """An app whose only endpoint raises the error that the test has put into `errors`."""
+    """An app whose only endpoint raises the error that the test has added to `errors`."""
     router = APIRouter(route_class=ApiRoute)
 
     @router.get("/")
@@ -100,9 +100,11 @@ async def test_an_invalid_field_of_a_rule_is_422(failing: httpx2.AsyncClient) ->
         (404, "not_found"),
         (409, "conflict"),
         (413, "body_too_large"),
+        (418, "i_m_a_teapot"),
         (422, "validation_error"),
         (429, "too_many_requests"),
         (503, "service_unavailable"),
+        (520, "error"),
     ],
 )
 async def test_an_http_exception_keeps_its_status_and_headers(

@@ -1,4 +1,4 @@
-"""What the two readers of metrics get: CloudWatch documents and Prometheus samples."""
+"""The metrics as their two readers get them: CloudWatch documents and Prometheus samples."""
 
 import json
 from typing import Any
@@ -12,7 +12,7 @@ from tests.aws import check_document
 
 def documents_of(metrics: Metrics) -> list[dict[str, Any]]:
     """The pending values as valid Embedded Metric Format documents."""
-    documents = [json.loads(document) for document in metrics.documents()]
+    documents = [json.loads(document) for document in metrics.take_documents()]
     for document in documents:
         check_document(document)
     return documents

@@ -1,4 +1,4 @@
-"""Delivery to CloudWatch Logs: it is complete, and it never delays or fails a request."""
+"""Delivery to CloudWatch Logs: it survives an outage, and never delays or fails a request."""
 
 import json
 import time
@@ -11,6 +11,7 @@ import pytest
 from game_api.observability.cloudwatch import MAX_QUEUED_BYTES, BoundedQueue
 from tests.aws import CloudWatch, check_document, environment, hung, refusing, samples, total
 from tests.service import Service
+from tests.waiting import wait_until
 
 Start = Callable[..., Service]
 
@@ -39,16 +40,10 @@ def read(cloudwatch: CloudWatch) -> tuple[list[dict[str, Any]], list[dict[str, A
 
 
 def logs_of(service: Service) -> dict[str, Any]:
+    """The state of log delivery according to /health/detailed."""
     components: dict[str, Any] = httpx2.get(f"{service.address}/health/detailed").json()
     logs: dict[str, Any] = components["components"]["logs"]
     return logs
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
 
 
 def test_records_and_metrics_are_delivered_unchanged(
@@ -76,14 +71,14 @@ def test_an_outage_of_cloudwatch_loses_no_record(
         GAME_API_MONGODB_URI=service_database, **environment(cloudwatch.endpoint)
     ).wait_until_ready()
     ids = send_requests(service, 60)
-    wait_for(lambda: logs_of(service)["status"] == "degraded")
+    wait_until(lambda: logs_of(service)["status"] == "degraded")
     assert logs_of(service)["detail"] == "EndpointConnectionError"
     detailed = httpx2.get(f"{service.address}/health/detailed")
     assert (detailed.status_code, detailed.json()["status"]) == (200, "degraded")
     ids += send_requests(service, 40)
-    wait_for(lambda: logs_of(service)["queued"] >= 40)
+    wait_until(lambda: logs_of(service)["queued"] >= 40)
     cloudwatch.start()
-    wait_for(lambda: logs_of(service)["status"] == "ok")
+    wait_until(lambda: logs_of(service)["status"] == "ok")
     assert logs_of(service)["dropped"] == 0
     ids += send_requests(service, 20)
     assert service.terminate() == 0, service.output
@@ -115,15 +110,15 @@ def test_a_failing_cloudwatch_does_not_affect_requests(
         with httpx2.Client(base_url=service.address, timeout=5) as client:
             for _ in range(200):
                 assert client.get("/api/v1/players/x").status_code == 404
-        wait_for(lambda: logs_of(service)["status"] == "degraded")
+        wait_until(lambda: logs_of(service)["status"] == "degraded")
         send_requests(service, 5)  # Their records wait behind the batch that is being retried.
-        wait_for(lambda: logs_of(service)["queued"] >= 5)
+        wait_until(lambda: logs_of(service)["queued"] >= 5)
         logs = logs_of(service)
         assert (logs["detail"], logs["dropped"]) == (reasons[failure], 0)
         assert httpx2.get(f"{service.address}/health/ready").status_code == 200
         started = time.monotonic()
         assert service.terminate() == 0, service.output
-        assert time.monotonic() - started < 12, "the shutdown must take a limited time"
+        assert time.monotonic() - started < 12, "the shutdown takes too long"
 
 
 def test_a_very_long_record_is_delivered_as_valid_json(
@@ -156,7 +151,7 @@ def test_a_full_queue_drops_events_and_counts_them() -> None:
     assert queue.qsize() == 1
 
 
-def test_a_missing_region_is_a_settings_mistake(
+def test_a_missing_region_is_an_invalid_setting(
     start_service: Start, service_database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):

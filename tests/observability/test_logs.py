@@ -1,4 +1,4 @@
-"""Log lines: one for each request, always JSON, and never with a secret."""
+"""Log lines: each request has one, they are JSON, and they contain no secrets."""
 
 import json
 import logging
@@ -6,7 +6,6 @@ import os
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -25,6 +24,7 @@ from game_api.observability.redaction import Redactor
 from game_api.settings import Settings
 from tests.conftest import Lines
 from tests.service import Service
+from tests.waiting import wait_until
 
 Api = httpx2.AsyncClient
 Start = Callable[..., Service]
@@ -32,7 +32,7 @@ Start = Callable[..., Service]
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 
 
-async def test_a_request_is_one_line_with_all_fields(api: Api, log_lines: Lines) -> None:
+async def test_a_request_is_logged_as_one_line_with_all_fields(api: Api, log_lines: Lines) -> None:
     response = await api.post(
         "/api/v1/players",
         json={"username": "ada", "player_id": "ada"},
@@ -115,23 +115,22 @@ async def test_a_record_carries_the_id_of_the_current_request(log_lines: Lines) 
 async def test_no_line_contains_a_secret(
     secret: str, log_lines: Lines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In any logged field, in a message or in a traceback."""
+    """The secret is in the logged fields, in a message and in a traceback."""
     # checkov:skip=CKV_SECRET_4:made up
     monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://u:swordfish%21@h/")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "u")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_PASSWORD", "the very password")
     log_lines.setFormatter(LineFormatter(Redactor(Settings()), "pod-1"))
 
-    async def fails(scope: Any, receive: Any, send: Any) -> None:
+    async def failing_app(scope: Any, receive: Any, send: Any) -> None:
         scope["route"] = type("Route", (), {"path": f"/x/{secret}"})()
         scope["caller"] = secret
-        raise RuntimeError(f"it was {secret}")
+        raise RuntimeError(f"failed with {secret}")
 
-    async with Api(
-        transport=httpx2.ASGITransport(RequestContext(fails, Metrics())), base_url="http://game-api"
-    ) as api:
+    transport = httpx2.ASGITransport(RequestContext(failing_app, Metrics()))
+    async with Api(transport=transport, base_url="http://game-api") as api:
         await api.get(f"/{secret}", headers={"X-Request-ID": JWT if secret == JWT else "x"})
-    logging.getLogger("x").warning("said %s", secret)
+    logging.getLogger("x").warning("the secret is %s", secret)
     text = "\n".join(log_lines.lines)
     for part in (
         "hunter2",
@@ -184,8 +183,7 @@ def test_every_line_is_json_unless_standard_output_is_a_terminal(
         PYTHONWARNINGS="default",
     ).wait_until_ready()
     httpx2.get(f"{service.address}/api/v1/players/x", headers={"X-Request-ID": "abc"})
-    host, port = service.address.removeprefix("http://").split(":")
-    with socket.create_connection((host, int(port))) as connection:
+    with socket.create_connection(service.host_and_port) as connection:
         connection.sendall(b"not http\r\n\r\n")  # uvicorn logs a warning.
         connection.recv(1000)
     assert service.terminate() == 0
@@ -200,8 +198,15 @@ def test_the_log_level_is_configurable(start_service: Start, service_database: s
     httpx2.get(f"{service.wait_until_ready().address}/health")
     assert service.terminate() == 0
     assert '"path": "/health"' in service.output
-    quiet = start_service(GAME_API_LOG_LEVEL="loud")
-    assert quiet.wait() == 2 and "GAME_API_LOG_LEVEL" in quiet.output
+    invalid = start_service(GAME_API_LOG_LEVEL="loud")
+    assert invalid.wait() == 2 and "GAME_API_LOG_LEVEL" in invalid.output
+
+
+def responds(client: httpx2.Client) -> bool:
+    try:
+        return client.get("/health").status_code == 200
+    except httpx2.ConnectError:
+        return False
 
 
 def test_a_stalled_reader_of_standard_output_does_not_block_the_service(
@@ -215,16 +220,11 @@ def test_a_stalled_reader_of_standard_output_does_not_block_the_service(
     )
     try:
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=5) as client:
-            for _ in range(200):
-                try:
-                    client.get("/health")
-                    break
-                except httpx2.ConnectError:
-                    time.sleep(0.1)
+            wait_until(lambda: responds(client))
             for _ in range(1000):
                 assert client.get("/api/v1/players/x").status_code == 404
         process.terminate()
-        assert process.wait(20) == 0, "it must not block the shutdown either"
+        assert process.wait(20) == 0, "a stalled reader must not block the shutdown either"
     finally:
         process.kill()
         process.communicate()

@@ -1,4 +1,4 @@
-"""/api/v1/players over HTTP."""
+"""The endpoints of players."""
 
 import json
 import re
@@ -11,7 +11,7 @@ Api = httpx2.AsyncClient
 
 
 def as_json(body: Any) -> dict[str, Any]:
-    """Arguments for a body as Python writes it: lone surrogates are escaped, not refused."""
+    """Arguments for a request with this body. With `json=`, httpx2 can't send lone surrogates."""
     return {"content": json.dumps(body), "headers": {"Content-Type": "application/json"}}
 
 
@@ -43,13 +43,13 @@ async def test_a_player_is_created_with_defaults(api: Api) -> None:
     assert (await api.get(response.headers["location"])).json() == player
 
 
-async def test_generated_ids_are_in_the_order_of_time(api: Api) -> None:
+async def test_generated_ids_sort_by_the_time_of_creation(api: Api) -> None:
     ids = [(await create(api, username=f"user{n}"))["player_id"] for n in range(5)]
     assert ids == sorted(ids)
 
 
 async def test_every_field_can_be_given(api: Api) -> None:
-    given = {
+    fields = {
         "player_id": "p_-1",
         "username": "bob.the-2_nd",
         "display_name": "Bob \N{GAME DIE}",
@@ -57,8 +57,8 @@ async def test_every_field_can_be_given(api: Api) -> None:
         "rating": 100000,
         "attributes": {"level": 5, "ratio": 0.5, "vip": True, "clan": "\u20ac"},
     }
-    player = await create(api, **given)
-    assert {key: player[key] for key in given} == given
+    player = await create(api, **fields)
+    assert {key: player[key] for key in fields} == fields
     assert (await api.get("/api/v1/players/p_-1")).json() == player
 
 
@@ -102,7 +102,7 @@ async def test_every_field_can_be_given(api: Api) -> None:
         None,
     ],
 )
-async def test_a_bad_player_is_422_and_nothing_is_created(api: Api, body: Any) -> None:
+async def test_an_invalid_player_is_422_and_nothing_is_created(api: Api, body: Any) -> None:
     response = await api.post("/api/v1/players", **as_json(body))
     problem = response.json()
     assert response.status_code == 422, response.text
@@ -112,7 +112,7 @@ async def test_a_bad_player_is_422_and_nothing_is_created(api: Api, body: Any) -
     assert (await api.get("/api/v1/players")).json()["items"] == []
 
 
-async def test_one_mistake_is_one_error_with_its_place_in_the_body(api: Api) -> None:
+async def test_one_mistake_is_one_error_with_its_location_in_the_body(api: Api) -> None:
     values: list[Any] = [None, [], 2**64, "x" * 3000]
     for value in values:
         body = {"username": "abc", "attributes": {"a": value}}
@@ -129,7 +129,7 @@ async def test_a_whole_number_may_be_written_as_a_float(api: Api) -> None:
     assert response.json()["rating"] == 5
 
 
-async def test_a_username_is_unique_whatever_its_case(api: Api) -> None:
+async def test_a_username_is_unique_regardless_of_case(api: Api) -> None:
     await create(api, username="Ada", player_id="a")
     response = await api.post("/api/v1/players", json={"username": "aDA"})
     assert (response.status_code, response.json()["code"]) == (409, "username_taken")
@@ -142,7 +142,7 @@ async def test_a_username_is_unique_whatever_its_case(api: Api) -> None:
     assert (response.status_code, response.json()["version"]) == (200, 2)
 
 
-async def test_a_freed_username_can_be_taken(api: Api) -> None:
+async def test_a_username_that_is_no_longer_used_can_be_taken(api: Api) -> None:
     await create(api, username="ada", player_id="a")
     await api.put("/api/v1/players/a", json={"username": "eve"})
     await create(api, username="ada", player_id="b")
@@ -150,7 +150,7 @@ async def test_a_freed_username_can_be_taken(api: Api) -> None:
     await create(api, username="eve", player_id="a")
 
 
-async def test_a_put_changes_what_it_names(api: Api) -> None:
+async def test_a_put_changes_only_the_given_fields(api: Api) -> None:
     before = await create(api, username="ada", player_id="a", region="eu", attributes={"x": 1})
     response = await api.put(
         "/api/v1/players/a", json={"display_name": "Ada L.", "attributes": {"y": 2}}
@@ -166,7 +166,7 @@ async def test_a_put_changes_what_it_names(api: Api) -> None:
     assert (await api.put("/api/v1/players/a", json={"region": None})).json()["region"] is None
 
 
-async def test_a_put_that_changes_nothing_is_no_version(api: Api) -> None:
+async def test_a_put_that_changes_nothing_creates_no_version(api: Api) -> None:
     before = await create(api, username="ada", player_id="a")
     for body in ({}, {"username": "ada"}, {"rating": 1000, "region": None}):
         assert (await api.put("/api/v1/players/a", json=body)).json() == before
@@ -186,7 +186,7 @@ async def test_a_put_that_changes_nothing_is_no_version(api: Api) -> None:
         None,
     ],
 )
-async def test_a_bad_put_is_422_and_changes_nothing(api: Api, body: Any) -> None:
+async def test_an_invalid_put_is_422_and_changes_nothing(api: Api, body: Any) -> None:
     before = await create(api, username="ada", player_id="a")
     response = await api.put("/api/v1/players/a", json=body)
     assert (response.status_code, response.json()["code"]) == (422, "validation_error")
@@ -202,14 +202,14 @@ async def test_an_unknown_player_is_404(api: Api) -> None:
 
 
 @pytest.mark.parametrize("player_id", ["a.b", "a" * 65, "%20", "a%2Fb", "%00", "\u00e4"])
-async def test_a_player_id_that_breaks_its_pattern_is_422(api: Api, player_id: str) -> None:
+async def test_a_player_id_that_does_not_match_its_pattern_is_422(api: Api, player_id: str) -> None:
     for method in ("GET", "PUT", "DELETE"):
         response = await api.request(method, f"/api/v1/players/{player_id}", json={})
-        # An encoded slash is a slash: such a path does not exist.
+        # An encoded slash is decoded before routing, and the resulting path does not exist.
         assert response.status_code == (404 if "%2F" in player_id else 422)
 
 
-async def test_conditions_are_checked_against_the_version(api: Api) -> None:
+async def test_preconditions_are_checked_against_the_version(api: Api) -> None:
     await create(api, username="ada", player_id="a")
     path = "/api/v1/players/a"
     stale = await api.put(path, json={"rating": 1}, headers={"If-Match": '"2"'})
@@ -231,7 +231,7 @@ async def test_conditions_are_checked_against_the_version(api: Api) -> None:
     assert (await api.delete(path, headers={"If-Match": '"2"'})).status_code == 204
 
 
-async def test_a_deleted_player_is_gone(api: Api) -> None:
+async def test_a_deleted_player_is_404(api: Api) -> None:
     await create(api, username="ada", player_id="a")
     response = await api.delete("/api/v1/players/a")
     assert (response.status_code, response.content) == (204, b"")
@@ -239,7 +239,7 @@ async def test_a_deleted_player_is_gone(api: Api) -> None:
     assert (await api.delete("/api/v1/players/a")).status_code == 404
 
 
-async def test_players_are_listed_by_id_in_pages(api: Api) -> None:
+async def test_players_are_listed_in_pages_sorted_by_id(api: Api) -> None:
     ids = ["B", "_x", "a", "a-1", "aa", "b", "9"]
     for number, player_id in enumerate(ids):
         await create(api, username=f"user{number}", player_id=player_id)
@@ -280,7 +280,7 @@ async def test_the_username_filter_ignores_case(api: Api) -> None:
         "Limit=1",
     ],
 )
-async def test_a_bad_query_is_422(api: Api, query: str) -> None:
+async def test_an_invalid_query_is_422(api: Api, query: str) -> None:
     response = await api.get(f"/api/v1/players?{query}")
     assert (response.status_code, response.json()["code"]) == (422, "validation_error")
     assert response.json()["errors"][0]["loc"][0] == "query"

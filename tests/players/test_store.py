@@ -1,4 +1,4 @@
-"""The store of players: concurrent changes, and other players who get the same id."""
+"""The store of players: concurrent changes, and the reuse of a deleted player's id."""
 
 import asyncio
 from typing import Any
@@ -43,14 +43,14 @@ async def test_a_username_is_taken_once_by_concurrent_creations(players: PlayerS
 
 
 @pytest.mark.parametrize("operation", ["change", "delete"])
-async def test_a_player_who_replaces_another_one_is_not_affected(
+async def test_a_late_write_does_not_affect_a_new_player_with_the_same_id(
     database: Database,
     connection: Connection,
     claims: Claims,
     players: PlayerStore,
     operation: str,
 ) -> None:
-    """Between load and write the player is deleted, and another one with the same id is created."""
+    """The player is deleted and created again between the load and the write of another process."""
     await players.create(a_player("ada"))
     replaced = False
 

@@ -1,4 +1,4 @@
-"""Claims: a player has one seat and can take the next, whichever process dies or hangs."""
+"""Claims: a player has at most one seat and is never blocked, whichever process dies or hangs."""
 
 import asyncio
 from typing import Any
@@ -39,6 +39,7 @@ async def join(sessions: SessionStore, session_id: str, *players: str) -> Sessio
 
 
 async def claim(database: Database, player_id: str = "ada") -> tuple[str | None, str | None]:
+    """The session that claims the player, and the token of the claim."""
     document = await database.players.find_one({"_id": player_id})
     assert document
     return document["session_id"], document["claim"]
@@ -54,7 +55,7 @@ class StoppedWriter:
         )
 
     async def load_and_claim(self) -> None:
-        self.plan = await self.round.plan(await load(self.connection, "a"))
+        self.plan = await self.round.make_plan(await load(self.connection, "a"))
         assert not [answer for answer in self.plan.answers if isinstance(answer, Exception)]
 
     async def write(self) -> bool:
@@ -69,7 +70,7 @@ async def stopped(prepared: Database, connection: Connection, claims: Claims) ->
     return writer
 
 
-async def test_a_claim_of_a_dead_process_blocks_nobody(
+async def test_a_claim_of_a_dead_process_does_not_block_the_player(
     prepared: Database, sessions: SessionStore, stopped: StoppedWriter
 ) -> None:
     session = await join(sessions, "b", "ada")
@@ -92,7 +93,7 @@ async def test_a_writer_that_was_faster_keeps_the_seat(
     async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
         result = await collection.find_one(*arguments, **options)
         if arguments[0] == {"_id": "a"}:
-            found.set()  # The claim is found, and its owner gets time to seat the player.
+            found.set()  # The claim was found. Its owner now gets time to seat the player.
         return result
 
     watched = Collections(connection, sessions={"find_one": find_one})
@@ -129,12 +130,12 @@ async def test_two_writers_for_the_same_seat_never_lose_its_claim(
         await join(sessions, "b", "ada")
 
 
-async def test_a_process_that_dies_between_leaving_and_release_blocks_nobody(
+async def test_a_process_that_dies_between_leave_and_release_does_not_block_the_player(
     prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
 ) -> None:
     await join(sessions, "a", "ada")
     leaving = Round(connection, claims, Metrics(), "a", [lambda s: s.leave("ada", LATER)])
-    assert await leaving.write(await leaving.plan(await load(connection, "a")))
+    assert await leaving.write(await leaving.make_plan(await load(connection, "a")))
     assert (await claim(prepared))[0] == "a"  # The release has not happened.
     assert (await join(sessions, "b", "ada")).member("ada")
 
@@ -152,7 +153,7 @@ async def test_a_late_release_does_not_affect_a_newer_seat(
         await join(sessions, "b", "ada")
 
 
-async def test_a_leave_an_end_and_a_refusal_release_the_claim(
+async def test_a_leave_an_end_and_a_refused_join_release_the_claim(
     prepared: Database, sessions: SessionStore
 ) -> None:
     await join(sessions, "a", "ada", "bob")
@@ -209,12 +210,12 @@ async def test_a_leave_and_a_join_in_one_round_keep_the_claim(
     assert await claim(prepared) == (None, None)
 
 
-async def test_a_creation_that_died_before_its_insert_blocks_nobody_and_is_never_inserted(
+async def test_a_creation_that_stops_before_its_insert_blocks_no_player_and_is_never_inserted(
     prepared: Database, sessions: SessionStore, claims: Claims
 ) -> None:
     await claims.take(Hold("c"), ["ada"])
     assert (await join(sessions, "b", "ada")).member("ada")
-    # The abandoned session is inserted late: the tombstone prevents it.
+    # If the abandoned session is inserted late, the tombstone prevents it.
     late = await sessions.create(a_session("bob", id="c"))
     assert late.id != "c"
     with pytest.raises(SessionNotFound):
@@ -257,10 +258,10 @@ async def test_an_abandoned_claim_shows_no_session(
 ) -> None:
     player = await players.get("ada")
     assert player.session_id == "a"
-    assert await sessions.find_seat(player.id, player.session_id) is None
+    assert await sessions.live_session_of(player.id, player.session_id) is None
 
 
-async def test_a_claim_on_a_deleted_session_blocks_nobody(
+async def test_a_claim_of_a_deleted_session_does_not_block_the_player(
     prepared: Database, sessions: SessionStore
 ) -> None:
     await join(sessions, "a", "ada")

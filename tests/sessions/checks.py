@@ -1,4 +1,4 @@
-"""Helpers for tests of session stores."""
+"""Players, joins and invariants for the tests of session stores."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,13 +11,14 @@ from tests.build import LATER, a_player
 
 
 async def add_players(database: Database, count: int, prefix: str = "p") -> list[str]:
+    """Insert this number of players; returns their ids."""
     names = [f"{prefix}{number}" for number in range(count)]
     await database.players.insert_many([a_player(name).model_dump_doc() for name in names])
     return names
 
 
 def joins(store: SessionStore, session_id: str, players: Iterable[str]) -> Any:
-    """Each player joins on its own, all at once; returns the results and the errors."""
+    """All players join at once, each with a change of its own; returns results and errors."""
 
     def join(player: str) -> Any:
         return store.change(session_id, lambda s: s.join([player], None, LATER))

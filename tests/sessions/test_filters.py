@@ -3,7 +3,7 @@
 from game_api.sessions.filters import SessionFilter, interpretations
 
 
-def test_a_text_stands_for_every_value_that_is_written_like_it() -> None:
+def test_a_text_matches_every_value_that_is_written_like_it() -> None:
     assert interpretations("5") == ["5", 5]
     assert interpretations("-5.50e1") == ["-5.50e1", -55.0]
     assert interpretations("true") == ["true", True]

@@ -1,4 +1,4 @@
-"""Group commit: many rules, few writes, and a separate answer for each caller."""
+"""Group commit: many changes need few writes, and each caller gets its own answer."""
 
 import asyncio
 from collections.abc import Callable
@@ -18,9 +18,9 @@ from game_api.sessions import group_commit
 from game_api.sessions.errors import SessionFull, SessionNotFound
 from game_api.sessions.model import Session
 from game_api.sessions.store import SessionStore
+from tests.aws import total
 from tests.build import LATER, a_session
 from tests.database.collections import Collections
-from tests.aws import total
 from tests.documentdb import DocumentDbGuard
 from tests.observability.readers import documents_of
 from tests.sessions.checks import add_players, joins
@@ -34,7 +34,7 @@ def rename(name: str) -> Callable[[Session], None]:
     return lambda session: session.change({"name": name}, LATER)
 
 
-async def test_a_thousand_joins_on_64_seats_need_few_commands(
+async def test_a_thousand_joins_for_64_seats_need_few_commands(
     database: Database, sessions: SessionStore, guard: DocumentDbGuard
 ) -> None:
     players = await add_players(database, 1000)
@@ -114,35 +114,35 @@ async def test_a_cancelled_caller_does_not_affect_the_others(
 ) -> None:
     players = await add_players(database, 2)
     await sessions.create(a_session())
-    gone = asyncio.ensure_future(joins(sessions, "s", players[:1]))
-    stays = asyncio.ensure_future(joins(sessions, "s", players[1:]))
-    await asyncio.sleep(0)
-    gone.cancel()
-    ((after, seated),) = await stays
+    cancelled = asyncio.ensure_future(joins(sessions, "s", players[:1]))
+    other = asyncio.ensure_future(joins(sessions, "s", players[1:]))
+    await asyncio.sleep(0)  # Both changes begin to wait for the round.
+    cancelled.cancel()
+    ((after, seated),) = await other
     assert seated and after.member(players[1])
 
 
-async def test_changes_that_wait_fail_together_with_the_round(
+async def test_waiting_changes_fail_together_with_the_round(
     connection: Connection, claims: Claims, metrics: Metrics, sessions: SessionStore
 ) -> None:
     """They would meet the same failure, so they do not wait for another deadline."""
     await sessions.create(a_session())
-    waiting = asyncio.Event()
+    loading, proceed = asyncio.Event(), asyncio.Event()
     loads = 0
 
     async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
         nonlocal loads
         loads += 1
-        await waiting.wait()
+        loading.set()
+        await proceed.wait()
         raise AutoReconnect("connection reset by peer")
 
     broken = SessionStore(Collections(connection, sessions={"find_one": find_one}), claims, metrics)
     first = asyncio.create_task(broken.change("s", rename("first")))
-    while not loads:
-        await asyncio.sleep(0)
+    await loading.wait()
     others = [asyncio.create_task(broken.change("s", rename(f"{n}"))) for n in range(3)]
-    await asyncio.sleep(0)
-    waiting.set()
+    await asyncio.sleep(0)  # The other changes begin to wait for the next round.
+    proceed.set()
     answers = await asyncio.gather(first, *others, return_exceptions=True)
     assert [type(answer) for answer in answers] == [AutoReconnect] * 4
     assert loads == 1
@@ -151,7 +151,7 @@ async def test_changes_that_wait_fail_together_with_the_round(
 async def test_a_round_does_not_inherit_the_context_of_its_first_caller(
     connection: Connection, claims: Claims, metrics: Metrics, sessions: SessionStore
 ) -> None:
-    """Neither the deadline of its request, nor the request's id."""
+    """It inherits neither the deadline nor the id of that request."""
     await sessions.create(a_session())
     remaining: list[float] = []
     request_ids: list[str | None] = []
@@ -169,7 +169,7 @@ async def test_a_round_does_not_inherit_the_context_of_its_first_caller(
     assert request_ids == [None] and remaining[0] > 1
 
 
-async def test_a_round_takes_a_limited_number_of_changes(
+async def test_a_round_has_a_limited_number_of_changes(
     sessions: SessionStore, metrics: Metrics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(group_commit, "MAX_ROUND", 3)
@@ -180,7 +180,7 @@ async def test_a_round_takes_a_limited_number_of_changes(
     assert sizes == [[3, 3, 2]]
 
 
-async def test_rounds_that_are_repeated_are_counted(
+async def test_repeated_rounds_are_counted(
     connection: Connection, claims: Claims, metrics: Metrics, sessions: SessionStore
 ) -> None:
     await sessions.create(a_session())
@@ -201,10 +201,10 @@ async def test_rounds_that_are_repeated_are_counted(
     assert total(documents_of(metrics), CONFLICTS_RETRIED.name) == 2
 
 
-async def test_a_slow_release_of_claims_delays_an_answer_only_briefly(
+async def test_the_release_of_claims_has_little_time_and_may_fail(
     database: Database, connection: Connection, metrics: Metrics, sessions: SessionStore
 ) -> None:
-    """The seat is free in any case, and a claim without a seat does not block the player."""
+    """The seat is free anyway, and a claim without a seat does not block the player."""
     (player,) = await add_players(database, 1)
     await sessions.create(a_session(player))
     remaining: list[float] = []
@@ -227,7 +227,7 @@ async def test_a_change_that_waits_too_long_is_unavailable(
     sessions: SessionStore,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whatever it waits for. A join is counted as well."""
+    """The limit applies to any kind of waiting. A join that fails this way is counted."""
     await sessions.create(a_session())
     monkeypatch.setattr(group_commit, "DEADLINE", 0.05)
 
@@ -244,10 +244,10 @@ async def test_closing_the_store_waits_for_the_changes_in_progress(
     connection: Connection, claims: Claims, metrics: Metrics, sessions: SessionStore
 ) -> None:
     await sessions.create(a_session())
-    began, proceed = asyncio.Event(), asyncio.Event()
+    writing, proceed = asyncio.Event(), asyncio.Event()
 
     async def replace_one(collection: Any, *arguments: Any, **options: Any) -> Any:
-        began.set()
+        writing.set()
         await proceed.wait()
         return await collection.replace_one(*arguments, **options)
 
@@ -255,10 +255,10 @@ async def test_closing_the_store_waits_for_the_changes_in_progress(
         Collections(connection, sessions={"replace_one": replace_one}), claims, metrics
     )
     change = asyncio.create_task(store.change("s", rename("x")))
-    await began.wait()
+    await writing.wait()
     closing = asyncio.create_task(store.aclose())
-    await asyncio.sleep(0)
-    change.cancel()  # Its caller is gone, but the round goes on.
+    await asyncio.sleep(0)  # Closing begins.
+    change.cancel()  # This ends the request of the caller, but not the round.
     assert not closing.done()
     proceed.set()
     await closing

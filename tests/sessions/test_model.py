@@ -74,7 +74,7 @@ def test_a_full_session_refuses_a_join() -> None:
     assert not session.join(["bob"], None, LATER)
 
 
-def test_a_party_is_seated_as_a_whole_or_not_at_all() -> None:
+def test_a_party_is_seated_completely_or_not_at_all() -> None:
     session = a_session("ada", max_players=3)
     with pytest.raises(SessionFull):
         session.join(["bob", "cleo", "dan"], None, LATER)
@@ -98,7 +98,7 @@ def test_a_session_is_joinable_while_waiting_and_if_allowed_while_active(
         assert refusal.value.extra == {"session_status": status}
 
 
-def test_a_seated_player_may_join_again_while_the_session_is_live() -> None:
+def test_a_seated_player_can_join_again_while_the_session_is_live() -> None:
     for status in STATUSES:
         session = a_session("ada", status=status)
         if status in LIVE:

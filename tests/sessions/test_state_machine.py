@@ -1,4 +1,4 @@
-"""Any sequence of rules keeps the invariants of a session, including refused ones."""
+"""Any sequence of accepted and refused rules keeps the invariants of a session."""
 
 from datetime import timedelta
 from typing import Any, get_args
@@ -32,7 +32,7 @@ class SessionMachine(RuleBasedStateMachine):
         self.session = a_session(max_players=seats, join_in_progress=in_progress)
 
     def apply(self, method: str, *arguments: Any) -> bool:
-        """Whether the rule was accepted and counted."""
+        """Apply a rule; returns whether it was accepted."""
         self.now += timedelta(seconds=1)
         before = self.session.model_dump_doc()
         draft = self.session.model_copy()
@@ -45,7 +45,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert draft.version - self.session.version in (0, 1)
         changed = draft.version > self.session.version
         if not changed:
-            assert draft.model_dump_doc() == before, "a change without a version"
+            assert draft.model_dump_doc() == before, "the session changed without a new version"
         self.accepted += changed
         self.session = draft
         return True
@@ -67,10 +67,10 @@ class SessionMachine(RuleBasedStateMachine):
         if live and leaving in self.arrivals:
             self.arrivals.remove(leaving)
 
-    @rule(of=player, ready=st.booleans())
-    def say_ready(self, of: str, ready: bool) -> None:
-        if self.apply("change_member", of, {"ready": ready}):
-            member = self.session.member(of)
+    @rule(player_id=player, ready=st.booleans())
+    def change_readiness(self, player_id: str, ready: bool) -> None:
+        if self.apply("change_member", player_id, {"ready": ready}):
+            member = self.session.member(player_id)
             assert member is not None and member.ready is ready
 
     @rule(status=st.sampled_from(get_args(Status)))
@@ -102,7 +102,7 @@ class SessionMachine(RuleBasedStateMachine):
         assert not self.apply("join", ["p0"], None)
 
     @invariant()
-    def seats_are_right(self) -> None:
+    def seats_are_consistent(self) -> None:
         session = self.session
         seated = [member.player_id for member in session.members]
         assert seated == self.arrivals

@@ -1,4 +1,4 @@
-"""The store of sessions: creation, changes by several stores at once, and lists."""
+"""The store of sessions: several stores change the same sessions at once."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -52,7 +52,7 @@ async def test_stores_that_share_a_session_lose_no_change(
     await assert_consistent(database)
 
 
-async def test_a_player_whom_many_sessions_seat_at_once_gets_one_seat(
+async def test_a_player_who_joins_many_sessions_at_once_gets_one_seat(
     stores: list[SessionStore], database: Database
 ) -> None:
     """The race that claims resolve: the same players, several sessions, several processes."""
@@ -107,7 +107,7 @@ async def test_players_who_switch_between_sessions_end_with_one_seat(
     await assert_consistent(database)
 
 
-async def test_a_deletion_and_a_join_at_once_never_leave_a_seat_without_a_player(
+async def test_a_concurrent_deletion_and_join_leave_no_seat_without_a_player(
     database: Database, players: PlayerStore, sessions: SessionStore
 ) -> None:
     names = await add_players(database, 20)
