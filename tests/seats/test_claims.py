@@ -88,18 +88,18 @@ async def test_a_writer_that_lost_its_claim_can_no_longer_write(
 async def test_a_writer_that_was_faster_keeps_the_seat(
     connection: Connection, sessions: SessionStore, stopped: StoppedWriter
 ) -> None:
-    found = asyncio.Event()
+    claim_found = asyncio.Event()
 
     async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
         result = await collection.find_one(*arguments, **options)
         if arguments[0] == {"_id": "a"}:
-            found.set()  # The claim was found. Its owner now gets time to seat the player.
+            claim_found.set()  # The owner of the claim now gets time to seat the player.
         return result
 
     watched = Collections(connection, sessions={"find_one": find_one})
     other = SessionStore(watched, Claims(watched), Metrics())
     late = asyncio.create_task(join(other, "b", "ada"))
-    await found.wait()
+    await claim_found.wait()
     assert await stopped.write()
     with pytest.raises(AlreadyInSession):
         await late
