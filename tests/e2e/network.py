@@ -19,6 +19,9 @@ BRIDGE = "cni0"
 POD_IDENTITY_AGENT = "169.254.170.23"
 """The address at which pods on EKS reach the agent that issues their credentials."""
 
+CLOSING_STATES = ("syn_sent", "fin_wait", "close_wait", "last_ack", "time_wait", "close")
+"""The states of tracked connections that are not established, or no longer."""
+
 TMPFS_DIRECTORIES = ("/run", "/var/lib/cni", "/var/log/containers", "/var/log/pods")
 """Directories that containerd, CNI and the kubelet write to regardless of their configuration."""
 
@@ -29,11 +32,12 @@ def enter() -> None:
         run("mkdir", "-p", folder)
         run("mount", "-t", "tmpfs", "tmpfs", folder)
     run("sysctl", "-qw", "net.ipv4.ip_forward=1")
-    # A client may reuse the port of a closed connection after one minute. By default the kernel
-    # tracks the closed connection for two minutes, and would send the new connection to the same
-    # pod, even if that pod no longer exists.
+    # A client may reuse the port of a closed connection, at once if the pod has closed it. By
+    # default the kernel tracks a closed connection for up to two minutes, and would send the new
+    # connection to the same pod, even if that pod no longer exists.
     run("conntrack", "--count")  # makes the kernel load connection tracking
-    run("sysctl", "-qw", "net.netfilter.nf_conntrack_tcp_timeout_time_wait=30")
+    for state in CLOSING_STATES:
+        run("sysctl", "-qw", f"net.netfilter.nf_conntrack_tcp_timeout_{state}=5")
     run("ip", "link", "set", "lo", "up")
     run("ip", "address", "add", f"{POD_IDENTITY_AGENT}/32", "dev", "lo")
     # Without a fixed MAC address the bridge takes that of a pod, and changes it when the pod ends.
