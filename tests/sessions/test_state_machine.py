@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from game_api.errors import ApiError, InvalidField
-from game_api.values import LIVE
 from game_api.sessions.model import Session, Status
+from game_api.values import LIVE
 from tests.build import NOW, a_session
 
 PLAYERS = [f"p{n}" for n in range(6)]

@@ -78,6 +78,8 @@ class Player(odmantic.Model):
     created_at: datetime
     updated_at: datetime
     version: int = 1
+    write: str | None = None
+    """The token of the last change; after a lost response it shows whether it was made."""
 
     session_id: str | None = None
     """The session that claims the player, who has a seat there or may be about to get one."""
