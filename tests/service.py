@@ -42,8 +42,8 @@ class Service:
         assert self.process.stdout
         for line in self.process.stdout:
             self.lines.append(line)
-            if found := re.search(r"listens on (http://[^\s\"]+)", line):
-                self.address = found[1]
+            if match := re.search(r"listens on (http://[^\s\"]+)", line):
+                self.address = match[1]
             if "Application startup complete" in line:
                 self._ready.set()
         self._ready.set()

@@ -112,8 +112,8 @@ class DocumentDbCluster:
     def set_password(self, user: str, password: str) -> None:
         """Create the user or change its password. Open connections stay authenticated."""
         with self.administrator() as client:
-            found = client.admin.command("usersInfo", user)["users"]
-            command = "updateUser" if found else "createUser"
+            users = client.admin.command("usersInfo", user)["users"]
+            command = "updateUser" if users else "createUser"
             client.admin.command(command, user, pwd=password, roles=["root"])
 
     @contextlib.asynccontextmanager

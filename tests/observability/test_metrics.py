@@ -160,9 +160,9 @@ def test_prometheus_scrapes_a_separate_port(start_service: Start, service_databa
         GAME_API_MONGODB_URI=service_database, GAME_API_METRICS_PORT="0"
     ).wait_until_ready()
     httpx2.get(f"{service.address}/api/v1/players/x")
-    found = re.search(r"Prometheus at (http://[^\s\"]+/metrics)", service.output)
-    assert found
-    text = httpx2.get(found[1]).text
+    match = re.search(r"Prometheus at (http://[^\s\"]+/metrics)", service.output)
+    assert match
+    text = httpx2.get(match[1]).text
     assert 'game_session_request_count_total{route="/api/v1/players/{player_id}"} 1.0' in text
     assert 'le="0.005"' in text and 'le="+Inf"' in text
     assert httpx2.get(f"{service.address}/metrics").status_code == 404

@@ -90,16 +90,16 @@ async def test_a_writer_that_lost_its_claim_can_no_longer_write(
 async def test_a_writer_that_was_faster_keeps_the_seat(
     connection: Connection, sessions: SessionStore, stopped: StoppedWriter
 ) -> None:
-    found = asyncio.Event()
+    claim_found = asyncio.Event()
 
     def find(collection: Any, *arguments: Any, **options: Any) -> Any:
-        found.set()  # The claim is found. Its owner then gets time to seat the player.
+        claim_found.set()  # The owner of the claim now gets time to seat the player.
         return collection.find(*arguments, **options)
 
     watched = Collections(connection, players={"find": find})
     other = SessionStore(watched, Claims(watched), Metrics())
     late = asyncio.create_task(join(other, "b", "ada"))
-    await found.wait()
+    await claim_found.wait()
     assert await stopped.write()
     with pytest.raises(AlreadyInSession):
         await late
