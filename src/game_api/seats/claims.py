@@ -43,8 +43,8 @@ STALE_SECONDS = DEADLINE + 1
 """The age from which a claim can't belong to a running request any more."""
 TOMBSTONE_LIFETIME = timedelta(days=1)
 """How long a tombstone is kept; no insertion is delayed for that long."""
-SHORTEST_PATIENCE, LONGEST_PATIENCE = 0.05, 0.5
-"""The limits in seconds of the first patience; it doubles with each further attempt."""
+SHORTEST_PATIENCE, LONGEST_PATIENCE = 0.05, 0.25
+"""The limits in seconds of a step of patience, in which an owner can send its next commands."""
 MAX_PASSES = 4
 
 
@@ -80,6 +80,14 @@ class Hold:
     def unclaimed(self, player_ids: Iterable[str]) -> list[str]:
         """The players who have not been claimed since the session was loaded."""
         return [p for p in player_ids if self.tokens.get(p) != self.token]
+
+
+@dataclass(frozen=True)
+class Seats:
+    """The members of a session; they have no seats there any more if it is over."""
+
+    over: bool
+    members: set[str]
 
 
 @dataclass
@@ -154,13 +162,10 @@ class Claims:
         result = Contest()
 
         async def settle(other: str, group: dict[str, Claim]) -> None:
-            if not all(claim.stale for claim in group.values()):
-                await asyncio.sleep(patience(session_id, other, attempt, latency))
-            seated, free = await self._settle(other, group)
+            seated, free = await self._settle(session_id, other, group, attempt, latency)
             result.seated |= dict.fromkeys(seated, other)
             token = new_timed_token() if session_id is not None else None
-            if free:
-                await self._move({p: group[p].token for p in free}, session_id, token)
+            await self._move({p: claim.token for p, claim in free.items()}, session_id, token)
             if token is not None:
                 result.tokens |= dict.fromkeys(free, token)
 
@@ -172,28 +177,74 @@ class Claims:
         return result
 
     async def _settle(
-        self, session_id: str, claims: Mapping[str, Claim]
-    ) -> tuple[set[str], set[str]]:
-        """Make sure that claims of a session can no longer lead to seats.
+        self,
+        session_id: str | None,
+        other: str,
+        claims: dict[str, Claim],
+        attempt: int,
+        latency: float,
+    ) -> tuple[set[str], dict[str, Claim]]:
+        """Make sure that claims of another session can no longer lead to seats.
 
-        Returns the players who have seats there, and the players whose claims may be moved now.
-        Players in neither set have to be looked at again.
+        Returns the players who have seats there, and the claims that may be moved now. Players in
+        neither have to be looked at again.
         """
+        precedes = session_id is not None and session_id < other
+        step = min(max(2 * latency, SHORTEST_PATIENCE), LONGEST_PATIENCE)
+        remaining = (
+            0 if all(c.stale for c in claims.values()) else patience(step, precedes, attempt)
+        )
+        waited = remaining > 0
+        seated: set[str] = set()
+        while True:
+            pause = min(step, remaining)
+            await asyncio.sleep(pause)
+            remaining -= pause
+            session = await self._seats_of(other)
+            if session is not None and session.over:
+                return seated, claims
+            members = session.members if session is not None else set()
+            seated |= claims.keys() & members
+            claims = {p: claim for p, claim in claims.items() if p not in members}
+            if not claims or remaining <= 0:
+                break
+        if waited:
+            claims = await self._unsettled(other, claims, precedes)
+        if session is None:  # It may be about to be inserted.
+            claims = {p: claim for p, claim in claims.items() if claim.stale}
+        if claims and not await self._fence(other, claims.keys(), exists=session is not None):
+            claims = {}
+        return seated, claims
+
+    async def _seats_of(self, session_id: str) -> "Seats | None":
+        """The seats of a session; None if there is no such session."""
         session = await self._connection.run(
             lambda database: database[SESSIONS].find_one(
                 {"_id": session_id}, {"status": 1, "version": 1, "members.player_id": 1}
             )
         )
-        if session is not None and ("version" not in session or session["status"] not in LIVE):
-            return set(), set(claims)  # A tombstone, or a session that has ended.
-        members = {member["player_id"] for member in session["members"]} if session else set()
-        seated, others = claims.keys() & members, claims.keys() - members
         if session is None:
-            # The session may be about to be inserted.
-            others = {player_id for player_id in others if claims[player_id].stale}
-        if others and not await self._fence(session_id, others, exists=session is not None):
-            others = set()
-        return set(seated), set(others)
+            return None
+        if "version" not in session:  # A tombstone.
+            return Seats(over=True, members=set())
+        members = {member["player_id"] for member in session["members"]}
+        return Seats(over=session["status"] not in LIVE, members=members)
+
+    async def _unsettled(
+        self, session_id: str, claims: Mapping[str, Claim], precedes: bool
+    ) -> dict[str, Claim]:
+        """The claims of a session that have to be settled after the time of patience.
+
+        A claim with a new token has an owner that makes progress. Only a session that precedes
+        the owner settles it nevertheless.
+        """
+        found = await self._claims_of(claims.keys())
+        return {
+            player_id: claim
+            for player_id, claim in found.items()
+            if claim is not None and claim.session_id == session_id
+            if precedes or claim == claims[player_id]
+        }
 
     async def _fence(self, session_id: str, player_ids: Collection[str], exists: bool) -> bool:
         """Stop every writer that has loaded the session, unless one of the players has a seat.
@@ -288,13 +339,12 @@ class Claims:
         return result.matched_count
 
 
-def patience(session_id: str | None, other: str, attempt: int, latency: float) -> float:
+def patience(step: float, precedes: bool, attempt: int) -> float:
     """How many seconds to wait before the claims of another session are settled.
 
-    The owner needs about as many commands as it took to find its claims. The session with the
-    smaller id waits for a shorter time, so that one of two sessions gets the players.
+    Of two sessions, the one with the smaller id precedes the other. It waits for one step only, in
+    which the other one may finish. The other one waits longer than the first one needs to get all
+    of its players, and longer with each attempt.
     """
-    first = min(max(2 * latency, SHORTEST_PATIENCE), LONGEST_PATIENCE)
-    precedes = session_id is not None and session_id < other
-    factor: float = 2**attempt * (1 if precedes else 2)
-    return first * factor * random.uniform(0.75, 1.25)
+    factor: float = 1 if precedes else 4 * 2**attempt
+    return step * factor * random.uniform(0.75, 1.25)

@@ -21,3 +21,5 @@ class Event:
     """The previous status, or the previous host."""
     new: str | None = None
     """The new status, or the new host."""
+    team: str | None = None
+    """The team of the players who joined."""

@@ -30,7 +30,15 @@ from game_api.sessions.errors import (
     TooManyMembers,
 )
 from game_api.sessions.events import Event
-from game_api.values import INCARNATION, LIVE, Attributes, WholeNumber, unchanged
+from game_api.values import (
+    INCARNATION,
+    LIVE,
+    VISIBLE_TEXT,
+    Attributes,
+    VisibleText,
+    WholeNumber,
+    unchanged,
+)
 
 Events = tuple[Event, ...]
 """The events of one version; none if nothing changed."""
@@ -56,7 +64,8 @@ SessionId = Annotated[
 SessionName = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64),
-    Field(examples=["Friday duel"]),
+    VisibleText,
+    Field(examples=["Friday duel"], json_schema_extra={"pattern": VISIBLE_TEXT}),
 ]
 GameMode = Annotated[
     str,
@@ -67,7 +76,8 @@ SeatCount = Annotated[int, Field(strict=True, ge=1, le=256, examples=[2]), Whole
 Team = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=32),
-    Field(examples=["red"]),
+    VisibleText,
+    Field(examples=["red"], json_schema_extra={"pattern": VISIBLE_TEXT}),
 ]
 
 
@@ -183,7 +193,7 @@ class Session(odmantic.Model):
     writes: tuple[str, ...] = ()
     """The tokens of the last writes; after a lost response they show whether it was made."""
     purge_at: datetime | None = None
-    """When the session may be removed; set when it ends."""
+    """When the database may remove the session; set when it ends. It has a TTL index."""
 
     @classmethod
     def new(
@@ -228,7 +238,7 @@ class Session(odmantic.Model):
             return ()
         host, status = self.host_player_id, self.status
         self._seat(newcomers, team, max(now, self.updated_at))
-        return self._finish(Event("joined", tuple(newcomers)), host, status, now)
+        return self._finish(Event("joined", tuple(newcomers), team=team), host, status, now)
 
     def leave(self, player_id: str, now: datetime) -> Events:
         """Free the seat of a player; does nothing if there is none, or if the session has ended."""
@@ -269,8 +279,8 @@ class Session(odmantic.Model):
             raise TooManyMembers(len(self.members))
         if "host_player_id" in effective and self.member(effective["host_player_id"]) is None:
             raise NotAMember()
-        if "status" in effective:
-            self._check_transition(effective["status"], min_players)
+        if "status" in changes:
+            self._check_transition(changes["status"], min_players)
         host, status = self.host_player_id, self.status
         for key, new in effective.items():
             setattr(self, key, new)
@@ -283,9 +293,11 @@ class Session(odmantic.Model):
         self.revision += 1
 
     def _check_transition(self, target: Status, min_players: int) -> None:
-        if target not in TRANSITIONS[self.status]:
+        if target not in (self.status, *TRANSITIONS[self.status]):
             raise IllegalTransition(self.status, target, TRANSITIONS[self.status])
-        if target in ("starting", "active") and len(self.members) < min_players:
+        # A session may stay `active` with fewer players, but `starting` would become `waiting`.
+        needs_players = target == "starting" or target == "active" != self.status
+        if needs_players and len(self.members) < min_players:
             raise NotEnoughPlayers(len(self.members), min_players)
 
     def _seat(self, player_ids: Sequence[str], team: str | None, now: datetime) -> None:
@@ -309,7 +321,9 @@ class Session(odmantic.Model):
         self._update_derived()
         if self.status == "starting" and len(self.members) < self.min_players:
             self.status = "waiting"
+        ready: tuple[str, ...] = ()
         if self.status == "waiting" and status != "waiting":
+            ready = tuple(m.player_id for m in self.members if m.ready)
             self.members = tuple(m.model_copy(update={"ready": False}) for m in self.members)
         if self.status == "active" and self.started_at is None:
             self.started_at = now
@@ -322,6 +336,8 @@ class Session(odmantic.Model):
             events.append(Event("host_changed", old=host, new=self.host_player_id))
         if self.status != status:
             events.append(Event("status_changed", old=status, new=self.status))
+        if ready:
+            events.append(Event("member_changed", ready, ("ready",)))
         return tuple(events)
 
 

@@ -13,7 +13,7 @@ from game_api.errors import ApiError, DatabaseUnavailable
 from game_api.ids import new_id
 from game_api.observability.metrics import JOINS, SESSIONS_CREATED, Metrics
 from game_api.players.errors import PlayerNotFound
-from game_api.seats.claims import Claims, Hold
+from game_api.seats.claims import TOMBSTONE_LIFETIME, Claims, Hold
 from game_api.sessions.errors import AlreadyInSession, SessionNotFound
 from game_api.sessions.filters import SessionFilter
 from game_api.sessions.group_commit import GroupCommit
@@ -22,6 +22,16 @@ from game_api.sessions.rounds import SESSIONS, Result, Rule, load
 from game_api.values import LIVE
 
 RETENTION = timedelta(days=30)
+
+
+async def schedule_purges(database: Database, retention: timedelta) -> None:
+    """Let sessions and tombstones expire that were written without a `purge_at`."""
+    now = utc_now()
+    ended = {"status": {"$in": ["ended", "cancelled", "expired"]}, "purge_at": None}
+    await database[SESSIONS].update_many(ended, {"$set": {"purge_at": now + retention}})
+    tombstones = {"version": {"$exists": False}, "purge_at": None}
+    lifetime = {"$set": {"purge_at": now + TOMBSTONE_LIFETIME}}
+    await database[SESSIONS].update_many(tombstones, lifetime)
 
 
 class SessionStore:
