@@ -321,21 +321,25 @@ async def test_two_parties_that_share_players_end_with_one_seat_for_each_player(
 async def test_a_change_that_contests_claims_does_not_delay_the_others(
     prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
 ) -> None:
-    """The claim belongs to a creation that is still running, so it can't be settled yet."""
+    """The claim belongs to a creation that is still running, so it can't be settled yet.
+
+    The change keeps the claims that it has obtained already.
+    """
     await claims.take(Hold("c"), ["ada"])
-    contesting = asyncio.create_task(join(sessions, "a", "ada"))
+    contesting = asyncio.create_task(join(sessions, "a", "ada", "bob"))
     for number in range(3):
         await sessions.change("a", lambda s: s.change({"name": f"n{number}"}, LATER))
+        assert (await claim(prepared, "bob"))[0] == "a"
     assert not contesting.done()
     await prepared.players.update_one({"_id": "ada"}, {"$set": {"session_id": None}})
-    assert (await contesting).member("ada")
+    assert len((await contesting).members) == 2
 
 
 async def test_two_creations_for_one_host_make_one_session(
     prepared: Database, connection: Connection
 ) -> None:
     async def insert_one(collection: Any, document: Any) -> Any:
-        await asyncio.sleep(0.1)  # A slow insertion, during which the host is claimed only.
+        await asyncio.sleep(0.6)  # It takes longer than the first patience of the other one.
         return await collection.insert_one(document)
 
     slow = Collections(connection, sessions={"insert_one": insert_one})

@@ -98,7 +98,8 @@ async def test_players_who_switch_between_sessions_end_with_one_seat(
                 else:
                     await store.change(session_id, join(player))
             except ApiError as error:
-                assert error.status == 409, error
+                # On a slow machine, a change may wait for its players until its deadline.
+                assert error.status in (409, 503), error
 
     await asyncio.gather(*(switch(number) for number in range(16)))
     await assert_consistent(database)

@@ -1,13 +1,13 @@
 """The indexes that the models declare: their creation, and a check for the unique ones."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from odmantic import Model
 from odmantic.index import ODMBaseIndex
 from pymongo import IndexModel
-from pymongo.errors import OperationFailure
+from pymongo.errors import DuplicateKeyError, OperationFailure
 
 from game_api.database.client import Database
 from game_api.database.connection import Connection
@@ -61,8 +61,10 @@ async def create_indexes(database: Database, models: Sequence[type[Model]]) -> l
         except OperationFailure as error:
             if is_unavailable(error):
                 raise
-            reason = await collision(database, collection, definition)
-            failures.append(f"the index {name} can't be created: {reason or error.details}")
+            reason = (error.details or {}).get("errmsg", type(error).__name__)
+            if isinstance(error, DuplicateKeyError):
+                reason = await collision(database, collection, definition) or reason
+            failures.append(f"the index {name} can't be created: {reason}")
     if failures:
         raise IndexesFailed(created, failures)
     return created
@@ -70,17 +72,19 @@ async def create_indexes(database: Database, models: Sequence[type[Model]]) -> l
 
 async def collision(database: Database, collection: str, definition: dict[str, Any]) -> str | None:
     """A value that prevents a unique index, because several documents have it."""
-    if not definition.get("unique"):
-        return None
-    (field,) = definition["key"]
+    fields = list(definition["key"])
     pipeline: list[dict[str, Any]] = [
-        {"$group": {"_id": f"${field}", "count": {"$sum": 1}}},
+        {"$match": definition.get("partialFilterExpression", {})},
+        # The fields are numbered, because the name of a field may contain a dot.
+        {"$group": {"_id": {str(n): f"${f}" for n, f in enumerate(fields)}, "count": {"$sum": 1}}},
         {"$match": {"count": {"$gt": 1}}},
         {"$limit": 1},
     ]
     async with await database[collection].aggregate(pipeline) as cursor:
         async for found in cursor:
-            return f"{found['count']} documents have the {field} {found['_id']!r}"
+            values = [found["_id"].get(str(n)) for n in range(len(fields))]
+            value = " and ".join(f"the {f} {v!r}" for f, v in zip(fields, values, strict=True))
+            return f"{found['count']} documents have {value}"
     return None
 
 
@@ -94,7 +98,7 @@ class IndexCheck:
         self._reported: str | None = None
 
     async def problem(self, patience: float) -> str | None:
-        """A sentence that names a missing unique index; None if there are all of them.
+        """A sentence that names the missing unique indexes; None if there are all of them.
 
         The result is kept once all indexes were found. Raises PyMongoError.
         """
@@ -104,7 +108,9 @@ class IndexCheck:
         self._complete = not missing
         problem = None
         if missing:
-            problem = f"The unique index {missing[0]} is missing: run game-api create-indexes."
+            subject = "index {} is" if len(missing) == 1 else "indexes {} are"
+            names = subject.format(", ".join(missing))
+            problem = f"The unique {names} missing: run game-api create-indexes."
         if problem is not None and problem != self._reported:
             log.warning("this process is not ready: %s", problem)
         self._reported = problem
@@ -114,8 +120,17 @@ class IndexCheck:
         missing = []
         for collection, definition in declared(self._models):
             if definition.get("unique"):
-                key = list(definition["key"].items())
                 existing = (await database[collection].index_information()).values()
-                if not any(i.get("unique") and list(i["key"]) == key for i in existing):
+                if not any(covers(index, definition) for index in existing):
                     missing.append(f"{collection}.{definition['name']}")
         return missing
+
+
+def covers(index: Mapping[str, Any], definition: Mapping[str, Any]) -> bool:
+    """Whether an existing index, whatever its name, makes the same documents unique."""
+    same = ("sparse", "partialFilterExpression")
+    return (
+        bool(index.get("unique"))
+        and list(index["key"]) == list(definition["key"].items())
+        and all(index.get(option) == definition.get(option) for option in same)
+    )

@@ -78,12 +78,16 @@ class DetailedHealth(BaseModel):
     components: Components
 
 
-async def ping(connection: Connection) -> float:
-    """The round-trip time to the database in seconds. Raises PyMongoError after one second."""
-    started = time.perf_counter()
+async def check_database(connection: Connection, indexes: IndexCheck) -> tuple[float, str | None]:
+    """The round-trip time to the database in seconds, and a sentence about missing indexes.
+
+    Raises PyMongoError after one second.
+    """
     with pymongo.timeout(PING_SECONDS):
+        started = time.perf_counter()
         await connection.run(lambda database: database.command("ping"), PING_CREDENTIALS_SECONDS)
-    return time.perf_counter() - started
+        latency = time.perf_counter() - started
+        return latency, await indexes.problem(PING_CREDENTIALS_SECONDS)
 
 
 @router.get("", operation_id="getHealth", summary="Liveness")
@@ -105,8 +109,7 @@ async def ready(
     if runtime.lifecycle.shutdown.is_set():
         raise ShuttingDown()
     try:
-        await ping(connection)
-        problem = await index_problem(indexes)
+        _, problem = await check_database(connection, indexes)
     except PyMongoError:
         raise DatabaseUnavailable("The database did not respond within one second.") from None
     if problem is not None:
@@ -138,17 +141,10 @@ async def detailed(
     )
 
 
-async def index_problem(indexes: IndexCheck) -> str | None:
-    """A sentence about a missing unique index. Raises PyMongoError after one second."""
-    with pymongo.timeout(PING_SECONDS):
-        return await indexes.problem(PING_CREDENTIALS_SECONDS)
-
-
 async def database_component(connection: Connection, indexes: IndexCheck) -> Component:
     """The condition of the database."""
     try:
-        latency = await ping(connection)
-        problem = await index_problem(indexes)
+        latency, problem = await check_database(connection, indexes)
     except CredentialsError as error:
         return Component(status="down", detail=str(error))
     except PyMongoError as error:
