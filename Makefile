@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
+.PHONY: help run test bench chaos manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -26,6 +26,9 @@ manifests: $(VENV)/dev  ## Run the tests of the manifests, the workflows, bump a
 
 bench: $(VENV)/dev  ## Run the benchmarks
 	$(BIN)/python -m pytest tests/benchmarks -s -o addopts= $(ARGS)
+
+chaos: $(VENV)/dev  ## Run the service under faults for 5 minutes (ARGS="--seconds 60 --seed 1")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan the infrastructure and the image with checkov, and all files for secrets
 	@command -v kubectl >/dev/null || { echo "checkov needs kubectl to render the overlays: please install it" >&2; exit 1; }

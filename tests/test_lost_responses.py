@@ -1,21 +1,18 @@
 """Lost responses: a write is made once, and reported as it was made or as unknown."""
 
-from typing import Any
-
 import pytest
-from pymongo.errors import AutoReconnect
 
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.errors import DatabaseUnavailable
 from game_api.http.preconditions import Precondition, Tags, provided
 from game_api.observability.metrics import Metrics
-from game_api.players.errors import PlayerExists
+from game_api.players.errors import PlayerNotFound
 from game_api.players.model import PlayerChanges
 from game_api.players.store import PlayerStore, Rule
 from game_api.seats.claims import Claims
 from game_api.sessions.errors import SessionFull
-from game_api.sessions.group_commit import WRITES_KEPT
+from game_api.sessions.rounds import WRITES_KEPT
 from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_player, a_session
 from tests.database.collections import Collections, LostResponse
@@ -56,7 +53,7 @@ async def test_a_session_change_whose_response_is_lost_is_made_once(
     await sessions.create(a_session(max_players=1))
     store = session_store(connection, claims, LostResponse("replace_one", before))
     first, second = await joins(store, "s", players)
-    assert first[1] is True and first[0].version == 2
+    assert first[0].member(players[0]) and first[0].version == 2
     assert isinstance(second, SessionFull)
     session = await sessions.get("s")
     assert (session.version, session.revision) == (2, 2)
@@ -94,22 +91,113 @@ async def test_a_response_that_is_lost_behind_too_many_writes_stays_unknown(
         await rename(store, "mine")
 
 
-@pytest.mark.parametrize("before", [True, False])
-async def test_a_creation_whose_response_is_lost_is_made_once(
-    database: Database,
-    connection: Connection,
-    claims: Claims,
-    players: PlayerStore,
-    before: bool,
+async def test_a_creation_that_was_made_is_found_after_its_response_was_lost(
+    database: Database, connection: Connection, claims: Claims, players: PlayerStore
 ) -> None:
-    await player_store(connection, claims, LostResponse("insert_one", before)).create(
-        a_player("ada")
-    )
-    sessions = session_store(connection, claims, LostResponse("insert_one", before))
+    await player_store(connection, claims, LostResponse("insert_one")).create(a_player("ada"))
+    sessions = session_store(connection, claims, LostResponse("insert_one"))
     session = await sessions.create(a_session("ada"))
     assert session.id == "s"
     assert await database.sessions.count_documents({}) == 1
     assert (await players.get("ada")).session_id == "s"
+
+
+async def test_a_creation_that_may_still_arrive_is_unknown(
+    database: Database, connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    """It is not repeated, because the repetition could bring a deleted document back."""
+    with pytest.raises(DatabaseUnavailable):
+        await player_store(connection, claims, LostResponse("insert_one", before=True)).create(
+            a_player("ada")
+        )
+    assert await database.players.count_documents({}) == 0
+    await players.create(a_player("ada"))
+    sessions = session_store(connection, claims, LostResponse("insert_one", before=True))
+    with pytest.raises(DatabaseUnavailable):
+        await sessions.create(a_session("ada"))
+    assert await database.sessions.count_documents({}) == 0
+
+
+async def test_a_deleted_player_does_not_come_back(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    """The insertion arrived, its response did not, and another process deletes the player."""
+
+    async def delete() -> None:
+        await players.delete("ada", ANY_VERSION)
+
+    store = player_store(connection, claims, LostResponse("insert_one", then=delete))
+    with pytest.raises(DatabaseUnavailable):
+        await store.create(a_player("ada"))
+    with pytest.raises(PlayerNotFound):
+        await players.get("ada")
+
+
+async def test_a_creation_that_was_made_is_not_reported_as_refused(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    """Another process deletes the new player and creates another one of the same id."""
+
+    async def replace() -> None:
+        await players.delete("ada", ANY_VERSION)
+        await players.create(a_player("ada"))
+
+    store = player_store(connection, claims, LostResponse("insert_one", then=replace))
+    with pytest.raises(DatabaseUnavailable):
+        await store.create(a_player("ada"))
+
+
+async def test_a_creation_that_arrives_late_was_not_reported_as_refused(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    """While it is on its way, another player takes the username and gives it back."""
+
+    async def take_username() -> None:
+        await players.create(a_player("bob", username="ada", username_key="ada"))
+
+    response = LostResponse("insert_one", before=True, then=take_username)
+    with pytest.raises(DatabaseUnavailable):
+        await player_store(connection, claims, response).create(a_player("ada"))
+    await players.delete("bob", ANY_VERSION)
+    await response.deliver()
+    assert (await players.get("ada")).username == "ada"
+
+
+async def test_a_rename_that_arrives_late_was_not_reported_as_refused(
+    connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    for name in ("ada", "bob"):
+        await players.create(a_player(name))
+
+    async def take_username() -> None:
+        await players.change("bob", changed({"username": "wanted"}))
+
+    response = LostResponse("update_one", before=True, then=take_username)
+    store = player_store(connection, claims, response)
+    with pytest.raises(DatabaseUnavailable):
+        await store.change("ada", changed({"username": "wanted"}))
+    await players.change("bob", changed({"username": "else"}))
+    await response.deliver()
+    assert (await players.get("ada")).username == "wanted"
+
+
+async def test_a_refusal_after_a_lost_write_is_final(
+    database: Database, connection: Connection, claims: Claims, sessions: SessionStore
+) -> None:
+    """The write may still arrive. Before the join is refused, another write takes its place."""
+    players = await add_players(database, 1)
+    await sessions.create(a_session(max_players=1))
+
+    async def delete_player() -> None:
+        # As if another process had settled the claim of a session that was gone, and deleted it.
+        await database.players.delete_one({"_id": players[0]})
+
+    response = LostResponse("replace_one", before=True, then=delete_player)
+    store = session_store(connection, claims, response)
+    with pytest.raises(PlayerNotFound):
+        await store.change("s", lambda s: s.join(players, None, LATER))
+    await response.deliver()
+    assert (await sessions.get("s")).members == ()
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -159,21 +247,3 @@ async def test_a_deletion_whose_response_is_lost_spares_the_next_player_of_that_
     store = player_store(connection, claims, LostResponse("delete_one", then=create_again))
     await store.delete("ada", ANY_VERSION)
     assert (await players.get("ada")).version == 1
-
-
-async def test_a_creation_is_not_mistaken_for_another_one_of_the_same_id(
-    connection: Connection, claims: Claims, players: PlayerStore
-) -> None:
-    interrupted = False
-
-    async def insert_one(collection: Any, document: Any) -> Any:
-        nonlocal interrupted
-        if not interrupted:
-            interrupted = True
-            await players.create(a_player("ada"))
-            raise AutoReconnect("connection reset by peer")
-        return await collection.insert_one(document)
-
-    store = PlayerStore(Collections(connection, players={"insert_one": insert_one}), claims)
-    with pytest.raises(PlayerExists):
-        await store.create(a_player("ada"))

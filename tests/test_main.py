@@ -11,9 +11,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
+from pymongo import MongoClient
 
 from tests.service import Service, alive, wait_for_end
 
@@ -210,6 +212,19 @@ def test_the_command_that_creates_the_indexes_can_be_repeated(uri: str) -> None:
         service = Service({"GAME_API_MONGODB_URI": uri}, "create-indexes")
         assert service.wait() == 0, service.output
         assert "players.username_key\n" in service.output
+
+
+def test_every_index_that_can_not_be_created_is_reported(uri: str) -> None:
+    with MongoClient[dict[str, Any]](uri) as client:
+        players = client.get_default_database().players
+        players.insert_many([{"_id": n, "username_key": "zed"} for n in range(2)])
+    service = Service({"GAME_API_MONGODB_URI": uri}, "create-indexes")
+    assert service.wait() == 1
+    assert "sessions.newest\n" in service.output
+    assert service.lines[-1] == (
+        "game-api: the index players.username_key can't be created: "
+        "2 documents have the username_key 'zed'\n"
+    )
 
 
 def test_a_failure_to_create_the_indexes_is_reported_without_the_password() -> None:

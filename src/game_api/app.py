@@ -2,12 +2,14 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from datetime import timedelta
 
 from fastapi import FastAPI
 
 from game_api import __version__
-from game_api.database.client import Listener
+from game_api.database.client import Database, Listener
 from game_api.database.connection import Connection, open_connection
+from game_api.database.indexes import IndexCheck, create_indexes
 from game_api.http import health
 from game_api.http.dependencies import State
 from game_api.http.docs import add_docs
@@ -21,7 +23,8 @@ from game_api.runtime import Runtime
 from game_api.seats.claims import Claims
 from game_api.sessions import routes as sessions
 from game_api.sessions.model import Session
-from game_api.sessions.store import SessionStore
+from game_api.sessions.store import SessionStore, schedule_purges
+from game_api.settings import Settings
 
 MODELS = (Player, Session)
 """The models whose indexes the database needs."""
@@ -30,6 +33,15 @@ DESCRIPTION = (
     "Players and game sessions, correct under any concurrency. Errors are "
     "`application/problem+json` with a stable `code`. The `version` of a resource is its ETag."
 )
+
+
+async def prepare_database(database: Database, settings: Settings) -> list[str]:
+    """Create the indexes, and let ended sessions expire that earlier versions have kept.
+
+    Returns the names of the indexes. Raises IndexesFailed.
+    """
+    await schedule_purges(database, timedelta(seconds=settings.session_retention))
+    return await create_indexes(database, MODELS)
 
 
 def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -> FastAPI:
@@ -41,12 +53,14 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
         all_listeners = [DatabaseMonitor(metrics), *listeners]
         async with open_connection(settings, uri, runtime.logs.redact, all_listeners) as connection:
             claims = Claims(connection)
-            session_store = SessionStore(connection, claims, metrics)
+            retention = timedelta(seconds=settings.session_retention)
+            session_store = SessionStore(connection, claims, metrics, retention)
             async with reporting(metrics, session_store.count_live), aclosing(session_store):
                 yield State(
                     objects={
                         Runtime: runtime,
                         Connection: connection,
+                        IndexCheck: IndexCheck(connection, MODELS),
                         PlayerStore: PlayerStore(connection, claims),
                         SessionStore: session_store,
                     }

@@ -76,6 +76,10 @@ class Settings(BaseSettings):
     database: str = Field("game", min_length=1, max_length=63, pattern=r"^[A-Za-z0-9_-]+$")
     data_dir: Path = Field(Path(".data"), description="The directory of the embedded database.")
 
+    session_retention: int = Field(
+        30 * 86400, ge=60, description="How many seconds ended sessions are kept."
+    )
+
     shutdown_delay: float = Field(
         0,
         ge=0,

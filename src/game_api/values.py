@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from typing import Annotated, Any
 
 from pydantic import (
@@ -33,6 +34,50 @@ WholeNumber = BeforeValidator(_integer_if_whole)
 """Lets a strict int accept `2.0`, which JSON does not distinguish from `2`; `"2"` and `true` fail.
 
 It has to be the last item of the annotation, so that the JSON schema keeps the bounds of the int.
+"""
+
+
+_FORBIDDEN = (
+    r"\u0000-\u001f\u007f-\u009f\u2028\u2029"  # control characters and line separators
+    r"\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # bidirectional formatting characters
+)
+_BLANK = (
+    r"\u0020\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000"  # white space
+    r"\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180e\u200b-\u200d\u2060-\u2065\u206a-\u206f"
+    r"\u2800\u3164\ufeff\uffa0\ufff0-\ufffb"  # characters that are not visible
+)
+_MODIFIERS = (
+    r"\u0300-\u034e\u0350-\u036f\u20d0-\u20ff\ufe20-\ufe2f"  # combining marks
+    r"\u180b-\u180d\u180f\ufe00-\ufe0f"  # variation selectors
+    "\U000e0000-\U000e0fff"  # tags, and more variation selectors; `\u` has only four digits
+)
+"""Characters that only modify the one before them, so they may end a text but not begin it."""
+
+_VISIBLE = f"[^{_FORBIDDEN}{_BLANK}{_MODIFIERS}]"
+
+VISIBLE_TEXT = f"^{_VISIBLE}([^{_FORBIDDEN}]*{_VISIBLE})?[{_MODIFIERS}]*$"
+"""The pattern of text that people see, as the JSON schema shows it.
+
+It has no surrogates, because many regular expression engines can't express them.
+"""
+
+_visible_text = re.compile(VISIBLE_TEXT.removesuffix("$"))
+
+
+def _check_visible(text: str) -> str:
+    if _has_lone_surrogate(text) or not _visible_text.fullmatch(text):
+        raise PydanticCustomError(
+            "visible_text",
+            "must begin and end with a visible character, and must not contain control or "
+            "bidirectional formatting characters",
+        )
+    return text
+
+
+VisibleText = AfterValidator(_check_visible)
+"""Refuses text that people can't see or that disturbs other text. Joiners inside are allowed.
+
+A field also needs `json_schema_extra={"pattern": VISIBLE_TEXT}`.
 """
 
 

@@ -7,13 +7,13 @@ from collections.abc import Awaitable, Callable
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.errors import ApiError
-from game_api.observability.metrics import Metrics
 from game_api.seats.claims import Claims
 from game_api.sessions.errors import SessionFull
-from game_api.sessions.group_commit import Round, load
+from game_api.sessions.rounds import load
 from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_player, a_session
 from tests.documentdb import DocumentDbGuard
+from tests.sessions.checks import a_round
 
 JOINS, SEATS = 1000, 64
 
@@ -58,14 +58,15 @@ async def test_group_commit_needs_fewer_commands_than_a_write_for_each_join(
     async def single(player: str) -> object:
         async with connections:
             while True:
-                join = [lambda session: session.join([player], None, LATER)]
-                join_round = Round(connection, claims, Metrics(), "single", join)
+                join_round = a_round(
+                    connection, claims, "single", lambda s: s.join([player], None, LATER)
+                )
                 plan = await join_round.make_plan(await load(connection, "single"))
                 if isinstance(plan.answers[0], ApiError):
                     raise SessionFull()
                 if await join_round.write(plan):
                     return plan
-                await claims.release(join_round.hold.unused(()))
+                await claims.release(join_round.hold, join_round.hold.tokens)
 
     seconds, commands = await measure(grouped, players, guard)
     await sessions.change("grouped", lambda s: s.change({"status": "cancelled"}, LATER))

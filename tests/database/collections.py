@@ -10,7 +10,7 @@ from pymongo.errors import AutoReconnect
 from game_api.database.client import CREDENTIALS_SECONDS, Command, Database, Document, Result
 from game_api.database.connection import Connection
 
-Method = Callable[..., Awaitable[Any]]
+Method = Callable[..., Any]
 Methods = Mapping[str, Method]
 """Replacements for methods of a collection; each is called with the real collection first."""
 
@@ -56,8 +56,9 @@ class InterceptedCollection:
 class LostResponse:
     """Loses the response to the first call of a method, because the connection breaks.
 
-    If `before` is set, the connection breaks before the write arrives. `then` runs before the next
-    `find_one`, and stands for what another process does in the meantime.
+    If `before` is set, the connection breaks before the write arrives; `deliver` lets it arrive
+    late. `then` runs before the next `find_one`, and stands for what another process does in the
+    meantime.
     """
 
     def __init__(
@@ -70,14 +71,22 @@ class LostResponse:
         self._lost = False
         self._then = then
         self._method = method
+        self._late: Callable[[], Awaitable[Any]] | None = None
         self.methods: Methods = {method: self._call, "find_one": self._find_one}
+
+    async def deliver(self) -> None:
+        """Let the write arrive that was on its way when the connection broke."""
+        assert self._late is not None
+        await self._late()
 
     async def _call(self, collection: Any, *arguments: Any, **options: Any) -> Any:
         call = getattr(collection, self._method)
         if self._lost:
             return await call(*arguments, **options)
         self._lost = True
-        if not self._before:
+        if self._before:
+            self._late = lambda: call(*arguments, **options)
+        else:
             await call(*arguments, **options)
         raise AutoReconnect("connection reset by peer")
 

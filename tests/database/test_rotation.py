@@ -138,6 +138,10 @@ async def rotation(
     boto3.setup_default_session()
     async with cluster.endpoint() as port:
         rotation = Rotation(cluster, secrets_manager, port)
+        with cluster.administrator() as client:  # Without this index the service is not ready.
+            client[rotation.user].players.create_index(
+                "username_key", name="username_key", unique=True
+            )
 
         def count_read(**_: Any) -> None:
             rotation.reads += 1

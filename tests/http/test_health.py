@@ -4,7 +4,9 @@ import time
 
 import httpx2
 
-from game_api.app import create_app
+from game_api.app import MODELS, create_app
+from game_api.database.client import Database
+from game_api.database.indexes import create_indexes
 from game_api.runtime import Runtime
 from tests.apps import running
 
@@ -20,6 +22,24 @@ async def test_every_component_is_ok(api: Api) -> None:
     assert detailed["components"]["database"]["status"] == "ok"
     assert detailed["components"]["database"]["latency_ms"] > 0
     assert detailed["components"]["logs"]["status"] == "ok"
+
+
+async def test_a_database_without_its_unique_index_is_not_ready(
+    uri: str, database: Database, runtime: Runtime
+) -> None:
+    """Two players could get the same username. The process becomes ready with the index."""
+    await database.players.drop_indexes()
+    async with running(create_app(runtime, uri)) as app:
+        ready = await app.client.get("/health/ready")
+        assert (ready.status_code, ready.json()["code"]) == (503, "database_unavailable")
+        assert "players.username_key" in ready.json()["detail"]
+        detailed = await app.client.get("/health/detailed")
+        component = detailed.json()["components"]["database"]
+        assert (detailed.status_code, component["status"]) == (503, "down")
+        assert component["detail"] == ready.json()["detail"]
+        await create_indexes(database, MODELS)
+        assert (await app.client.get("/health/ready")).status_code == 200
+        assert (await app.client.get("/health/detailed")).json()["status"] == "ok"
 
 
 async def test_readiness_ends_when_shutdown_begins(api: Api, runtime: Runtime) -> None:

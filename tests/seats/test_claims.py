@@ -1,24 +1,28 @@
 """Claims: a player has at most one seat and is never blocked, whichever process dies or hangs."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from game_api.clock import utc_now
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.http.preconditions import Precondition
 from game_api.observability.metrics import Metrics
 from game_api.players.errors import InSession, PlayerNotFound
 from game_api.players.store import PlayerStore
-from game_api.seats.claims import Claims, Hold
+from game_api.seats.claims import TOMBSTONE_LIFETIME, Claims, Hold
 from game_api.sessions.errors import AlreadyInSession, SessionNotFound
 from game_api.sessions.filters import SessionFilter
-from game_api.sessions.group_commit import Round, load
 from game_api.sessions.model import Session
+from game_api.sessions.rounds import Round, load
 from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_player, a_session
 from tests.database.collections import Collections
+from tests.documentdb import DocumentDbGuard
+from tests.sessions.checks import a_round, add_players, assert_consistent, stale_token
 
 ANY_VERSION = Precondition().check
 
@@ -50,9 +54,7 @@ class StoppedWriter:
 
     def __init__(self, connection: Connection, claims: Claims, *players: str) -> None:
         self.connection = connection
-        self.round = Round(
-            connection, claims, Metrics(), "a", [lambda s: s.join(players, None, LATER)]
-        )
+        self.round: Round = a_round(connection, claims, "a", lambda s: s.join(players, None, LATER))
 
     async def load_and_claim(self) -> None:
         self.plan = await self.round.make_plan(await load(self.connection, "a"))
@@ -90,13 +92,11 @@ async def test_a_writer_that_was_faster_keeps_the_seat(
 ) -> None:
     claim_found = asyncio.Event()
 
-    async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
-        result = await collection.find_one(*arguments, **options)
-        if arguments[0] == {"_id": "a"}:
-            claim_found.set()  # The owner of the claim now gets time to seat the player.
-        return result
+    def find(collection: Any, *arguments: Any, **options: Any) -> Any:
+        claim_found.set()  # The owner of the claim now gets time to seat the player.
+        return collection.find(*arguments, **options)
 
-    watched = Collections(connection, sessions={"find_one": find_one})
+    watched = Collections(connection, players={"find": find})
     other = SessionStore(watched, Claims(watched), Metrics())
     late = asyncio.create_task(join(other, "b", "ada"))
     await claim_found.wait()
@@ -124,8 +124,8 @@ async def test_two_writers_for_the_same_seat_never_lose_its_claim(
     other = StoppedWriter(connection, claims, "ada")
     await other.load_and_claim()
     assert await stopped.write()
-    await claims.release(other.round.hold.unused(seated=()))
-    assert (await claim(prepared))[0] == "a"
+    await claims.release(other.round.hold, other.round.hold.tokens)
+    assert await claim(prepared) == ("a", stopped.round.hold.tokens["ada"])
     with pytest.raises(AlreadyInSession):
         await join(sessions, "b", "ada")
 
@@ -134,7 +134,7 @@ async def test_a_process_that_dies_between_leave_and_release_does_not_block_the_
     prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
 ) -> None:
     await join(sessions, "a", "ada")
-    leaving = Round(connection, claims, Metrics(), "a", [lambda s: s.leave("ada", LATER)])
+    leaving = a_round(connection, claims, "a", lambda s: s.leave("ada", LATER))
     assert await leaving.write(await leaving.make_plan(await load(connection, "a")))
     assert (await claim(prepared))[0] == "a"  # The release has not happened.
     assert (await join(sessions, "b", "ada")).member("ada")
@@ -147,7 +147,7 @@ async def test_a_late_release_does_not_affect_a_newer_seat(
     _, old = await claim(prepared)
     await sessions.change("a", lambda s: s.leave("ada", LATER))
     await join(sessions, "a", "ada")
-    await claims.release({"ada": str(old)})
+    await claims.release(Hold("a"), {"ada": str(old)})
     assert (await claim(prepared))[0] == "a"
     with pytest.raises(AlreadyInSession):
         await join(sessions, "b", "ada")
@@ -213,11 +213,17 @@ async def test_a_leave_and_a_join_in_one_round_keep_the_claim(
 async def test_a_creation_that_stops_before_its_insert_blocks_no_player_and_is_never_inserted(
     prepared: Database, sessions: SessionStore, claims: Claims
 ) -> None:
-    await claims.take(Hold("c"), ["ada"])
+    hold = Hold("c")
+    hold.token = stale_token()
+    await claims.take(hold, ["ada"])
     assert (await join(sessions, "b", "ada")).member("ada")
     # If the abandoned session is inserted late, the tombstone prevents it.
     late = await sessions.create(a_session("bob", id="c"))
     assert late.id != "c"
+    tombstone = await prepared.sessions.find_one({"_id": "c"})
+    assert tombstone and tombstone.keys() == {"_id", "revision", "purge_at"}
+    lifetime = tombstone["purge_at"] - utc_now()
+    assert timedelta(hours=23) < lifetime <= TOMBSTONE_LIFETIME
     with pytest.raises(SessionNotFound):
         await sessions.get("c")
     listed = await sessions.list(SessionFilter(), 100)
@@ -264,6 +270,127 @@ async def test_an_abandoned_claim_shows_no_session(
 async def test_a_claim_of_a_deleted_session_does_not_block_the_player(
     prepared: Database, sessions: SessionStore
 ) -> None:
-    await join(sessions, "a", "ada")
-    await prepared.sessions.delete_one({"_id": "a"})
+    await prepared.players.update_one(
+        {"_id": "ada"}, {"$set": {"session_id": "gone", "claim": stale_token()}}
+    )
     assert (await join(sessions, "b", "ada")).member("ada")
+
+
+async def test_the_claims_of_a_dead_party_are_settled_together(
+    database: Database,
+    connection: Connection,
+    claims: Claims,
+    sessions: SessionStore,
+    guard: DocumentDbGuard,
+) -> None:
+    """The number of commands does not depend on the number of players."""
+    names = await add_players(database, 64)
+    for session_id in ("a", "b"):
+        await sessions.create(a_session(id=session_id, max_players=64))
+    assert await claims.take(Hold("a"), names) == (set(), {})  # The process dies here.
+    guard.forget()
+    session = await join(sessions, "b", *names)
+    assert len(session.members) == 64 and session.version == 2
+    assert sum(guard.count.values()) <= 16, guard.count
+
+
+async def test_two_parties_that_share_players_end_with_one_seat_for_each_player(
+    database: Database, connection: Connection, sessions: SessionStore
+) -> None:
+    """One party is seated and the other one is refused, while another change is not delayed."""
+    names = await add_players(database, 24)
+    for session_id in ("a", "b"):
+        await sessions.create(a_session(id=session_id, max_players=32))
+    other = SessionStore(connection, Claims(connection), Metrics())
+    first, second, bystander = await asyncio.gather(
+        join(sessions, "a", *names[:16]),
+        join(other, "b", *names[8:]),
+        other.change("b", lambda s: s.change({"name": "x"}, LATER)),
+        return_exceptions=True,
+    )
+    refused = [answer for answer in (first, second) if isinstance(answer, AlreadyInSession)]
+    seated = [answer for answer in (first, second) if isinstance(answer, Session)]
+    assert len(refused) == len(seated) == 1 and len(seated[0].members) == 16
+    assert not isinstance(bystander, BaseException)
+    await assert_consistent(database)
+    claimed = await database.players.count_documents({"session_id": {"$ne": None}})
+    assert claimed == 16
+    assert await database.sessions.count_documents({"version": {"$exists": False}}) == 0
+
+
+async def test_a_change_that_contests_claims_does_not_delay_the_others(
+    prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
+) -> None:
+    """The claim belongs to a creation that is still running, so it can't be settled yet.
+
+    The change keeps the claims that it has obtained already.
+    """
+    await claims.take(Hold("c"), ["ada"])
+    contesting = asyncio.create_task(join(sessions, "a", "ada", "bob"))
+    for number in range(3):
+        await sessions.change("a", lambda s: s.change({"name": f"n{number}"}, LATER))
+        assert (await claim(prepared, "bob"))[0] == "a"
+    assert not contesting.done()
+    await prepared.players.update_one({"_id": "ada"}, {"$set": {"session_id": None}})
+    assert len((await contesting).members) == 2
+
+
+async def test_two_creations_for_one_host_make_one_session(
+    prepared: Database, connection: Connection
+) -> None:
+    async def insert_one(collection: Any, document: Any) -> Any:
+        await asyncio.sleep(0.6)  # It takes longer than the first patience of the other one.
+        return await collection.insert_one(document)
+
+    slow = Collections(connection, sessions={"insert_one": insert_one})
+    stores = [SessionStore(slow, Claims(slow), Metrics()) for _ in range(2)]
+    answers = await asyncio.gather(
+        *(store.create(a_session("ada", id=f"c{n}")) for n, store in enumerate(stores)),
+        return_exceptions=True,
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["AlreadyInSession", "Session"]
+    assert await prepared.sessions.count_documents({"version": {"$exists": False}}) == 0
+
+
+async def test_a_deletion_waits_for_a_creation_in_progress(
+    prepared: Database, connection: Connection, players: PlayerStore
+) -> None:
+    began = asyncio.Event()
+
+    async def insert_one(collection: Any, document: Any) -> Any:
+        began.set()
+        await asyncio.sleep(0.1)
+        return await collection.insert_one(document)
+
+    slow = Collections(connection, sessions={"insert_one": insert_one})
+    creating = asyncio.create_task(
+        SessionStore(slow, Claims(slow), Metrics()).create(a_session("ada", id="c"))
+    )
+    await began.wait()
+    with pytest.raises(InSession):
+        await players.delete("ada", ANY_VERSION)
+    assert (await creating).id == "c"
+    assert await prepared.sessions.count_documents({"version": {"$exists": False}}) == 0
+
+
+async def test_the_same_join_in_two_processes_leaves_no_claim_after_a_leave(
+    prepared: Database, connection: Connection, sessions: SessionStore
+) -> None:
+    """The second writer of a seat restores the token of the first one."""
+    other = SessionStore(connection, Claims(connection), Metrics())
+    for _ in range(20):
+        await asyncio.gather(join(sessions, "a", "ada"), join(other, "a", "ada"))
+        await sessions.change("a", lambda s: s.leave("ada", LATER))
+        assert await claim(prepared) == (None, None)
+
+
+async def test_a_refused_creation_releases_the_claims_of_its_members(
+    prepared: Database, sessions: SessionStore
+) -> None:
+    await join(sessions, "a", "bob")
+    with pytest.raises(AlreadyInSession):
+        await sessions.create(a_session("ada", "bob", id="c"))
+    with pytest.raises(PlayerNotFound):
+        await sessions.create(a_session("ada", "ghost", id="d"))
+    assert await claim(prepared) == (None, None)
+    assert (await claim(prepared, "bob"))[0] == "a"

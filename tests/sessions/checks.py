@@ -1,13 +1,32 @@
 """Players, joins and invariants for the tests of session stores."""
 
 import asyncio
+import time
 from collections.abc import Iterable
 from typing import Any
+from uuid import uuid4
 
 from game_api.database.client import Database
+from game_api.database.connection import Connection
+from game_api.observability.metrics import Metrics
+from game_api.seats.claims import STALE_SECONDS, Claims
 from game_api.sessions.model import Session
-from game_api.sessions.store import SessionStore
+from game_api.sessions.rounds import Change, Round, Rule
+from game_api.sessions.store import RETENTION, SessionStore
 from tests.build import LATER, a_player
+
+
+def a_round(connection: Connection, claims: Claims, session_id: str, *rules: Rule[Any]) -> Round:
+    """A round of these rules, whose steps the test calls itself."""
+    loop = asyncio.get_running_loop()
+    changes = [Change(rule, loop.create_future()) for rule in rules]
+    return Round(connection, claims, Metrics(), RETENTION, session_id, changes)
+
+
+def stale_token() -> str:
+    """The token of a claim whose request has ended long ago."""
+    milliseconds = int((time.time() - 2 * STALE_SECONDS) * 1000)
+    return f"{milliseconds:012x}7{uuid4().hex[13:]}"
 
 
 async def add_players(database: Database, count: int, prefix: str = "p") -> list[str]:

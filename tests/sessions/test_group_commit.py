@@ -6,6 +6,7 @@ from typing import Any
 
 import pymongo
 import pytest
+from bson.errors import InvalidStringData
 from pymongo.errors import AutoReconnect
 
 from game_api.database.client import Database
@@ -14,9 +15,10 @@ from game_api.errors import DatabaseUnavailable
 from game_api.observability.logs import current_request_id
 from game_api.observability.metrics import CONFLICTS_RETRIED, Metrics
 from game_api.seats.claims import Claims
-from game_api.sessions import group_commit
+from game_api.sessions import group_commit, rounds
 from game_api.sessions.errors import SessionFull, SessionNotFound
-from game_api.sessions.model import Session
+from game_api.sessions.group_commit import RoundFailed
+from game_api.sessions.model import Events, Session
 from game_api.sessions.store import SessionStore
 from tests.aws import total
 from tests.build import LATER, a_session
@@ -30,7 +32,7 @@ def writes(guard: DocumentDbGuard) -> int:
     return guard.count["update", "sessions"]
 
 
-def rename(name: str) -> Callable[[Session], None]:
+def rename(name: str) -> Callable[[Session], Events]:
     return lambda session: session.change({"name": name}, LATER)
 
 
@@ -144,8 +146,83 @@ async def test_waiting_changes_fail_together_with_the_round(
     await asyncio.sleep(0)  # The other changes begin to wait for the next round.
     proceed.set()
     answers = await asyncio.gather(first, *others, return_exceptions=True)
-    assert [type(answer) for answer in answers] == [AutoReconnect] * 4
+    assert [type(answer) for answer in answers] == [DatabaseUnavailable] * 4
+    assert len({id(answer) for answer in answers}) == 4  # Each request has its own exception.
+    causes = [answer.__cause__ for answer in answers if isinstance(answer, BaseException)]
+    assert [type(cause) for cause in causes] == [AutoReconnect] * 4
     assert loads == 1
+
+
+async def test_a_change_that_can_not_be_written_fails_alone(
+    sessions: SessionStore, guard: DocumentDbGuard
+) -> None:
+    await sessions.create(a_session())
+
+    def unwritable(session: Session) -> None:
+        session.attributes = {"text": "\ud800"}  # It has no UTF-8 encoding.
+        session.version += 1
+
+    answers = await asyncio.gather(
+        *(sessions.change("s", rename(f"n{n}")) for n in range(5)),
+        sessions.change("s", unwritable),
+        *(sessions.change("s", rename(f"m{n}")) for n in range(5)),
+        return_exceptions=True,
+    )
+    failed = [answer for answer in answers if isinstance(answer, BaseException)]
+    assert failed == [answers[5]] and isinstance(failed[0], UnicodeEncodeError | InvalidStringData)
+    versions = [answer[0].version for answer in answers if not isinstance(answer, BaseException)]
+    assert versions == list(range(2, 12))
+    session = await sessions.get("s")
+    assert (session.name, session.version, session.attributes) == ("m4", 11, {})
+
+
+async def test_an_unexpected_failure_gives_each_request_its_own_exception(
+    database: Database, sessions: SessionStore
+) -> None:
+    await database.sessions.insert_one({"_id": "s", "version": 1})  # It can't be parsed.
+    answers = await asyncio.gather(
+        *(sessions.change("s", rename(f"n{n}")) for n in range(3)), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [RoundFailed] * 3
+    assert len({id(answer) for answer in answers}) == 3
+
+
+async def test_a_rule_may_write_without_a_new_version(sessions: SessionStore) -> None:
+    await sessions.create(a_session())
+
+    def touch(session: Session) -> None:
+        session.attributes = {"seen": 1}
+        session.touch()
+
+    after, _ = await sessions.change("s", touch)
+    session = await sessions.get("s")
+    assert session.attributes == {"seen": 1}
+    assert (after.version, session.version, session.revision) == (1, 1, 2)
+
+
+async def test_an_abandoned_change_is_not_made(
+    connection: Connection, claims: Claims, metrics: Metrics, sessions: SessionStore
+) -> None:
+    """Its request has been answered, so its change must not be made later."""
+    await sessions.create(a_session())
+    loading, proceed = asyncio.Event(), asyncio.Event()
+
+    async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
+        loading.set()
+        await proceed.wait()
+        return await collection.find_one(*arguments, **options)
+
+    store = SessionStore(Collections(connection, sessions={"find_one": find_one}), claims, metrics)
+    first = asyncio.create_task(store.change("s", rename("first")))
+    await loading.wait()
+    second = asyncio.create_task(store.change("s", rename("second")))
+    await asyncio.sleep(0)
+    first.cancel()
+    second.cancel()
+    await asyncio.gather(first, second, return_exceptions=True)
+    proceed.set()
+    await store.aclose()
+    assert (await sessions.get("s")).version == 1
 
 
 async def test_a_round_does_not_inherit_the_context_of_its_first_caller(
@@ -217,7 +294,7 @@ async def test_the_release_of_claims_has_little_time_and_may_fail(
     store = SessionStore(interrupted, Claims(interrupted), metrics)
     session, _ = await store.change("s", lambda s: s.leave(player, LATER))
     assert session.member(player) is None
-    assert [seconds <= group_commit.RELEASE_SECONDS for seconds in remaining] == [True]
+    assert [seconds <= rounds.RELEASE_SECONDS for seconds in remaining] == [True]
 
 
 async def test_a_change_that_waits_too_long_is_unavailable(
@@ -230,6 +307,7 @@ async def test_a_change_that_waits_too_long_is_unavailable(
     """The limit applies to any kind of waiting. A join that fails this way is counted."""
     await sessions.create(a_session())
     monkeypatch.setattr(group_commit, "DEADLINE", 0.05)
+    monkeypatch.setattr(group_commit, "GRACE", 0.05)
 
     async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
         await asyncio.Event().wait()

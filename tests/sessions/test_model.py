@@ -16,7 +16,6 @@ from game_api.sessions.errors import (
     SessionOver,
     TooManyMembers,
 )
-from game_api.values import LIVE
 from game_api.sessions.model import (
     TRANSITIONS,
     Server,
@@ -25,6 +24,7 @@ from game_api.sessions.model import (
     SessionSettings,
     Status,
 )
+from game_api.values import LIVE
 from tests.build import LATER, NOW, a_session
 
 STATUSES = get_args(Status)

@@ -1,5 +1,6 @@
 """Any sequence of accepted and refused rules keeps the invariants of a session."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, get_args
 
@@ -8,12 +9,39 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from game_api.errors import ApiError, InvalidField
+from game_api.sessions.model import Events, Session, Status
 from game_api.values import LIVE
-from game_api.sessions.model import Session, Status
 from tests.build import NOW, a_session
 
 PLAYERS = [f"p{n}" for n in range(6)]
 player = st.sampled_from(PLAYERS)
+
+
+@dataclass
+class Replay:
+    """What a session consists of according to its events alone."""
+
+    seated: list[str] = field(default_factory=list)
+    ready: set[str] = field(default_factory=set)
+    host: str | None = None
+    status: str = "waiting"
+
+    def add(self, events: Events) -> None:
+        for event in events:
+            match event.kind:
+                case "joined":
+                    self.seated += event.player_ids
+                case "left":
+                    self.seated = [p for p in self.seated if p not in event.player_ids]
+                    self.ready -= set(event.player_ids)
+                case "member_changed" if "ready" in event.fields:
+                    self.ready ^= set(event.player_ids)
+                case "host_changed":
+                    assert event.old == self.host
+                    self.host = event.new
+                case "status_changed":
+                    assert event.old == self.status and event.new is not None
+                    self.status = event.new
 
 
 class SessionMachine(RuleBasedStateMachine):
@@ -22,10 +50,13 @@ class SessionMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.now = NOW
+        self.behind = 0
+        """How many seconds the clock of the process that makes the next change is behind."""
         self.session: Session = a_session()
         self.accepted = 0
         self.arrivals: list[str] = []
         """The players who should be seated, in order, derived from the results alone."""
+        self.replayed = Replay()
 
     @initialize(seats=st.integers(1, 4), in_progress=st.booleans())
     def create(self, seats: int, in_progress: bool) -> None:
@@ -34,21 +65,31 @@ class SessionMachine(RuleBasedStateMachine):
     def apply(self, method: str, *arguments: Any) -> bool:
         """Apply a rule; returns whether it was accepted."""
         self.now += timedelta(seconds=1)
+        now = self.now - timedelta(seconds=self.behind)
         before = self.session.model_dump_doc()
         draft = self.session.model_copy()
         try:
-            getattr(draft, method)(*arguments, self.now)
+            events = getattr(draft, method)(*arguments, now)
         except (ApiError, InvalidField):
             assert self.session.model_dump_doc() == before
             assert draft.model_dump_doc() == before, "a refused rule changed the session"
             return False
         assert draft.version - self.session.version in (0, 1)
         changed = draft.version > self.session.version
+        assert changed == bool(events)
+        self.replayed.add(events)
         if not changed:
             assert draft.model_dump_doc() == before, "the session changed without a new version"
+        assert draft.updated_at >= self.session.updated_at
+        if self.session.status == "starting" and draft.status == "waiting":
+            assert not any(member.ready for member in draft.members)
         self.accepted += changed
         self.session = draft
         return True
+
+    @rule(behind=st.integers(0, 5))
+    def change_process(self, behind: int) -> None:
+        self.behind = behind
 
     @rule(joining=player, team=st.none() | st.sampled_from(["red", "blue"]))
     def join(self, joining: str, team: str | None) -> None:
@@ -73,6 +114,14 @@ class SessionMachine(RuleBasedStateMachine):
             member = self.session.member(player_id)
             assert member is not None and member.ready is ready
 
+    @precondition(lambda self: self.session.status == "waiting")
+    @rule(min_players=st.integers(1, 3))
+    def start_with_everybody_ready(self, min_players: int) -> None:
+        self.apply("change", {"min_players": min_players})
+        for member in self.session.members:
+            self.apply("change_member", member.player_id, {"ready": True})
+        self.apply("change", {"status": "starting"})
+
     @rule(status=st.sampled_from(get_args(Status)))
     def change_status(self, status: Any) -> None:
         if self.apply("change", {"status": status}):
@@ -82,6 +131,7 @@ class SessionMachine(RuleBasedStateMachine):
         changes=st.fixed_dictionaries(
             {},
             optional={
+                "status": st.sampled_from(["waiting", "starting", "active"]),
                 "name": st.sampled_from(["a", "b"]),
                 "max_players": st.integers(1, 6),
                 "min_players": st.integers(1, 6),
@@ -121,6 +171,27 @@ class SessionMachine(RuleBasedStateMachine):
     @invariant()
     def versions_count_the_changes(self) -> None:
         assert self.session.version == 1 + self.accepted
+
+    @invariant()
+    def a_starting_session_has_enough_players(self) -> None:
+        if self.session.status == "starting":
+            assert len(self.session.members) >= self.session.min_players
+
+    @invariant()
+    def the_events_describe_the_session(self) -> None:
+        session, replayed = self.session, self.replayed
+        assert replayed.seated == [member.player_id for member in session.members]
+        assert replayed.ready == {member.player_id for member in session.members if member.ready}
+        assert (replayed.host, replayed.status) == (session.host_player_id, session.status)
+
+    @invariant()
+    def times_are_in_order(self) -> None:
+        session = self.session
+        joined = [member.joined_at for member in session.members]
+        assert joined == sorted(joined)
+        for times in (joined, [t for t in (session.started_at, session.ended_at) if t]):
+            in_order = [session.created_at, *times, session.updated_at]
+            assert in_order == sorted(in_order)
 
     @invariant()
     def times_follow_the_status(self) -> None:

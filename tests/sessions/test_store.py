@@ -14,7 +14,8 @@ from game_api.players.errors import PlayerNotFound
 from game_api.players.store import PlayerStore
 from game_api.seats.claims import Claims
 from game_api.sessions.errors import AlreadyInSession, SessionFull
-from game_api.sessions.group_commit import Rule
+from game_api.sessions.model import Events
+from game_api.sessions.rounds import Rule
 from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_session
 from tests.sessions.checks import add_players, assert_consistent, joins
@@ -30,7 +31,7 @@ async def stores(uri: str, database: Database) -> AsyncIterator[list[SessionStor
         yield [SessionStore(c, Claims(c), Metrics()) for c in connections]
 
 
-def join(player: str) -> Rule[bool]:
+def join(player: str) -> Rule[Events]:
     return lambda session: session.join([player], None, LATER)
 
 
@@ -97,7 +98,8 @@ async def test_players_who_switch_between_sessions_end_with_one_seat(
                 else:
                     await store.change(session_id, join(player))
             except ApiError as error:
-                assert error.status == 409, error
+                # On a slow machine, a change may wait for its players until its deadline.
+                assert error.status in (409, 503), error
 
     await asyncio.gather(*(switch(number) for number in range(16)))
     await assert_consistent(database)

@@ -20,6 +20,7 @@ from game_api.database.client import (
     connect,
 )
 from game_api.database.errors import OUTCOME_UNKNOWN
+from game_api.errors import DatabaseUnavailable
 from game_api.settings import Settings
 from game_api.values import INCARNATION
 
@@ -67,31 +68,22 @@ async def open_connection(
         yield connection
 
 
-async def insert_new(connection: Connection, collection: str, document: Document) -> bool:
-    """Insert a document, and try once more if the connection breaks before the response arrives.
+async def insert(connection: Connection, collection: str, document: Document) -> bool:
+    """Insert a document; returns False if another one has the same `_id` or the same unique key.
 
-    Returns False if another document has the same `_id` or the same unique key. The token
-    INCARNATION, which no two documents share, identifies the document.
+    Raises DatabaseUnavailable if it can't be determined whether the document was inserted. The
+    insertion is never repeated: by then another process may have deleted the document, and the
+    repetition would bring it back.
     """
-
-    async def insert(database: Database) -> None:
-        await database[collection].insert_one(document)
-
     try:
-        await connection.run(insert)
+        await connection.run(lambda database: database[collection].insert_one(document))
         return True
-    except OUTCOME_UNKNOWN:
-        pass
     except DuplicateKeyError:
         return False
-    try:
-        await connection.run(insert)
-        return True
-    except DuplicateKeyError:
-        # Most likely the first attempt succeeded and only its response was lost.
-        found = await connection.run(
-            lambda database: database[collection].find_one(
-                {"_id": document["_id"]}, {INCARNATION: 1}
-            )
-        )
-        return found is not None and found.get(INCARNATION) == document[INCARNATION]
+    except OUTCOME_UNKNOWN:
+        pass
+    identity = {"_id": document["_id"], INCARNATION: document[INCARNATION]}
+    found = await connection.run(lambda database: database[collection].find_one(identity))
+    if found is None:
+        raise DatabaseUnavailable()
+    return True

@@ -11,6 +11,7 @@ from pymongo.errors import PyMongoError
 from game_api import __version__
 from game_api.database.connection import Connection
 from game_api.database.errors import CredentialsError
+from game_api.database.indexes import IndexCheck
 from game_api.errors import DatabaseUnavailable
 from game_api.http.dependencies import app_object
 from game_api.http.openapi import problems
@@ -27,6 +28,7 @@ router = APIRouter(prefix="/health", tags=["health"], route_class=ApiRoute)
 
 ConnectionDep = Annotated[Connection, Depends(app_object(Connection))]
 RuntimeDep = Annotated[Runtime, Depends(app_object(Runtime))]
+IndexCheckDep = Annotated[IndexCheck, Depends(app_object(IndexCheck))]
 Condition = Literal["ok", "degraded", "down"]
 
 
@@ -76,12 +78,16 @@ class DetailedHealth(BaseModel):
     components: Components
 
 
-async def ping(connection: Connection) -> float:
-    """The round-trip time to the database in seconds. Raises PyMongoError after one second."""
-    started = time.perf_counter()
+async def check_database(connection: Connection, indexes: IndexCheck) -> tuple[float, str | None]:
+    """The round-trip time to the database in seconds, and a sentence about missing indexes.
+
+    Raises PyMongoError after one second.
+    """
     with pymongo.timeout(PING_SECONDS):
+        started = time.perf_counter()
         await connection.run(lambda database: database.command("ping"), PING_CREDENTIALS_SECONDS)
-    return time.perf_counter() - started
+        latency = time.perf_counter() - started
+        return latency, await indexes.problem(PING_CREDENTIALS_SECONDS)
 
 
 @router.get("", operation_id="getHealth", summary="Liveness")
@@ -96,14 +102,18 @@ async def health(runtime: RuntimeDep) -> Health:
     summary="Readiness",
     responses=problems(DatabaseUnavailable, ShuttingDown),
 )
-async def ready(runtime: RuntimeDep, connection: ConnectionDep) -> Readiness:
-    """The process can serve requests: the database responds, and no shutdown has begun."""
+async def ready(
+    runtime: RuntimeDep, connection: ConnectionDep, indexes: IndexCheckDep
+) -> Readiness:
+    """The process can serve requests: the database responds and has the unique indexes."""
     if runtime.lifecycle.shutdown.is_set():
         raise ShuttingDown()
     try:
-        await ping(connection)
+        _, problem = await check_database(connection, indexes)
     except PyMongoError:
         raise DatabaseUnavailable("The database did not respond within one second.") from None
+    if problem is not None:
+        raise DatabaseUnavailable(problem)
     return Readiness()
 
 
@@ -115,10 +125,10 @@ async def ready(runtime: RuntimeDep, connection: ConnectionDep) -> Readiness:
     responses={503: {"model": DetailedHealth, "description": "A required component is down."}},
 )
 async def detailed(
-    runtime: RuntimeDep, connection: ConnectionDep, response: Response
+    runtime: RuntimeDep, connection: ConnectionDep, indexes: IndexCheckDep, response: Response
 ) -> DetailedHealth:
     """The condition of the service and its components."""
-    database = await database_component(connection)
+    database = await database_component(connection, indexes)
     logs = logs_component(runtime.logs)
     if database.status == "down":
         response.status_code = 503
@@ -131,16 +141,17 @@ async def detailed(
     )
 
 
-async def database_component(connection: Connection) -> Component:
+async def database_component(connection: Connection, indexes: IndexCheck) -> Component:
     """The condition of the database."""
     try:
-        latency = await ping(connection)
+        latency, problem = await check_database(connection, indexes)
     except CredentialsError as error:
         return Component(status="down", detail=str(error))
     except PyMongoError as error:
         # The text of a driver's error may contain addresses, so only its type is shown.
         return Component(status="down", detail=f"no response ({type(error).__name__})")
-    return Component(status="ok", latency_ms=round(latency * 1000, 3))
+    status: Condition = "ok" if problem is None else "down"
+    return Component(status=status, latency_ms=round(latency * 1000, 3), detail=problem)
 
 
 def logs_component(logs: Logs) -> LogsComponent:

@@ -8,7 +8,14 @@ from pydantic import BaseModel, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
 from game_api.ids import new_token
-from game_api.values import INCARNATION, Attributes, WholeNumber, unchanged
+from game_api.values import (
+    INCARNATION,
+    VISIBLE_TEXT,
+    Attributes,
+    VisibleText,
+    WholeNumber,
+    unchanged,
+)
 
 PlayerId = Annotated[
     str,
@@ -25,7 +32,12 @@ Username = Annotated[
 DisplayName = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64),
-    Field(description="The name that other players see.", examples=["Ada L."]),
+    VisibleText,
+    Field(
+        description="The name that other players see.",
+        examples=["Ada L."],
+        json_schema_extra={"pattern": VISIBLE_TEXT},
+    ),
 ]
 Region = Annotated[
     str,
@@ -78,6 +90,8 @@ class Player(odmantic.Model):
     created_at: datetime
     updated_at: datetime
     version: int = 1
+    write: str | None = None
+    """The token of the last change; after a lost response it shows whether it was made."""
 
     session_id: str | None = None
     """The session that claims the player, who has a seat there or may be about to get one."""

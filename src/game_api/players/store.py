@@ -6,12 +6,13 @@ from typing import TypeVar
 from pymongo.errors import DuplicateKeyError
 
 from game_api.database.client import Document
-from game_api.database.connection import Connection, insert_new
+from game_api.database.connection import Connection, insert
 from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.errors import DatabaseUnavailable
+from game_api.ids import new_token
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player, PlayerChanges
-from game_api.seats.claims import Claims, Seat
+from game_api.seats.claims import Claim, Claims
 from game_api.values import INCARNATION
 
 Result = TypeVar("Result")
@@ -19,7 +20,7 @@ Rule = Callable[[Player], Result]
 """Changes the player that it is given, raises an error, or changes nothing."""
 
 PLAYERS = +Player
-CHANGEABLE = {*PlayerChanges.__annotations__, "username_key", "updated_at", "version"}
+CHANGEABLE = {*PlayerChanges.__annotations__, "username_key", "updated_at", "version", "write"}
 """The fields that a change writes; the claim is not among them, because it belongs to sessions."""
 
 
@@ -54,8 +55,8 @@ class PlayerStore:
         return [Player.model_validate_doc(document) for document in documents]
 
     async def create(self, player: Player) -> None:
-        """Raises PlayerExists or UsernameTaken."""
-        if not await insert_new(self._connection, PLAYERS, player.model_dump_doc()):
+        """Raises PlayerExists, UsernameTaken, or DatabaseUnavailable if the outcome is unknown."""
+        if not await insert(self._connection, PLAYERS, player.model_dump_doc()):
             if await self._find(player.id):
                 raise PlayerExists()
             raise UsernameTaken()
@@ -72,11 +73,8 @@ class PlayerStore:
             result = rule(changed)
             if changed.version == player.version:
                 return player, result
-            try:
-                if await self._write(player, changed):
-                    return changed, result
-            except DuplicateKeyError:
-                raise UsernameTaken() from None
+            if await self._write(player, changed):
+                return changed, result
 
     async def delete(self, player_id: str, check: Callable[[Player], None]) -> None:
         """Delete a player who has no seat, if `check` does not raise an error.
@@ -84,6 +82,7 @@ class PlayerStore:
         Raises what `check` raises, PlayerNotFound or InSession.
         """
         unanswered: Player | None = None
+        attempt = 0
         while True:
             try:
                 player = await self.get(player_id)
@@ -94,11 +93,14 @@ class PlayerStore:
             if unanswered and unanswered.incarnation != player.incarnation:
                 return  # The same, and another player has taken the id since.
             check(player)
-            seat = await self._vacate(player)
-            if seat is not None:
-                if unanswered:  # The first deletion may still arrive, once the seat is free.
-                    raise DatabaseUnavailable()
-                raise InSession(seat.session_id)
+            if player.session_id is not None:
+                seat = await self._vacate(player, attempt)
+                attempt += 1
+                if seat is not None:
+                    if unanswered:  # The first deletion may still arrive, once the seat is free.
+                        raise DatabaseUnavailable()
+                    raise InSession(seat)
+                continue
             try:
                 if await self._delete(player):
                     return
@@ -113,42 +115,54 @@ class PlayerStore:
         )
 
     async def _write(self, player: Player, changed: Player) -> bool:
-        """Write a change, unless another one was written first; try again if the response is lost.
+        """Write a change; returns False if another one was written first.
 
-        Raises DatabaseUnavailable if it can't be determined whether the change was written.
+        Once a response is lost, a refusal is raised only if the write can never arrive any more.
+        Raises UsernameTaken, or DatabaseUnavailable if the outcome can't be determined.
         """
-        unanswered = False
+        changed.write = new_token()
+        lost = False
         for _ in range(2):
             try:
                 if await self._update(player, changed):
                     return True
+                if not lost:
+                    return False
+            except DuplicateKeyError:
+                if lost:  # The first attempt may still arrive, once the username is free again.
+                    raise DatabaseUnavailable() from None
+                raise UsernameTaken() from None
             except OUTCOME_UNKNOWN:
-                if unanswered:
+                if lost:
                     raise
-                unanswered = True
-            if not unanswered:
-                return False
+                lost = True
             found = await self._find(player.id)
             if found is None or found[INCARNATION] != player.incarnation:
-                break
-            if public(Player.model_validate_doc(found)) == public(changed):
+                raise DatabaseUnavailable()
+            if found.get("write") == changed.write:
                 return True
-            if found["version"] != player.version:
-                break
+            if found["version"] == changed.version:
+                return False  # This version is another change, so the guard never matches again.
+            if found["version"] > changed.version:
+                raise DatabaseUnavailable()
         raise DatabaseUnavailable()
 
     async def _update(self, player: Player, changed: Player) -> bool:
         """Write a change, unless another one was written since the player was loaded."""
         result = await self._connection.run(
-            lambda database: database[PLAYERS].update_one(guard(player), {"$set": public(changed)})
+            lambda database: database[PLAYERS].update_one(
+                guard(player), {"$set": changed.model_dump_doc(include=CHANGEABLE)}
+            )
         )
         return result.matched_count == 1
 
-    async def _vacate(self, player: Player) -> Seat | None:
-        """Free a claim without a seat; returns the seat if there is one."""
-        if player.session_id is None or player.claim is None:
-            return None
-        return await self._claims.vacate(player.id, player.session_id, player.claim)
+    async def _vacate(self, player: Player, attempt: int) -> str | None:
+        """Free the claim of a player who has no seat; returns the session if there is a seat."""
+        claim = Claim(player.session_id or "", player.claim or "")
+        contest = await self._claims.contest(None, {player.id: claim}, attempt, latency=0)
+        if contest.failure is not None:
+            raise contest.failure
+        return contest.seated.get(player.id)
 
     async def _delete(self, player: Player) -> bool:
         """Delete a player, unless the player was changed or claimed since it was loaded."""
@@ -161,8 +175,3 @@ class PlayerStore:
 def guard(player: Player) -> Document:
     """The filter that matches the player only in this version."""
     return {"_id": player.id, INCARNATION: player.incarnation, "version": player.version}
-
-
-def public(player: Player) -> Document:
-    """The part of the document that a change writes."""
-    return player.model_dump_doc(include=CHANGEABLE)

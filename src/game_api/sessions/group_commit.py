@@ -2,215 +2,59 @@
 
 The changes of a session that arrive while a round is in progress wait for the next round. A round
 loads the session once, applies all of them in order, writes the session once, and answers each of
-them. `docs/concurrency.md` explains the protocol.
+them. A change whose players are claimed by other sessions leaves the round, so that it delays no
+other change; it returns when these claims are settled. `docs/concurrency.md` explains the protocol.
 """
 
 import asyncio
-import random
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Coroutine, Sequence
 from contextvars import Context
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from datetime import timedelta
+from typing import Any
 
 import pymongo
 from pymongo.errors import PyMongoError
 
 from game_api.database.client import DEADLINE, GRACE
 from game_api.database.connection import Connection
-from game_api.database.errors import OUTCOME_UNKNOWN
+from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
-from game_api.observability.metrics import (
-    CONFLICTS_RETRIED,
-    GROUP_COMMIT_SIZE,
-    SESSIONS_ENDED,
-    Metrics,
-)
-from game_api.players.errors import PlayerNotFound
-from game_api.seats.claims import Claims, Hold, Seat
+from game_api.observability.metrics import GROUP_COMMIT_SIZE, Metrics
+from game_api.seats.claims import Claims, Contest, Hold
 from game_api.sessions.errors import AlreadyInSession, SessionNotFound
 from game_api.sessions.model import Session
+from game_api.sessions.rounds import (
+    RELEASE_SECONDS,
+    Answer,
+    Change,
+    Deferred,
+    Result,
+    Round,
+    Rule,
+    WriteRejected,
+)
 
-Result = TypeVar("Result")
-Rule = Callable[[Session], Result]
-"""Changes the session that it is given, raises an error, or changes nothing."""
-
-SESSIONS = +Session
 MAX_ROUND = 1000
 """The maximum number of changes in one round."""
-WRITES_KEPT = 16
-"""The number of write tokens that a session keeps."""
-RELEASE_SECONDS = 0.5
-"""How long the answers of a round may be delayed by the release of claims."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.002, 0.05
-"""The limits in seconds of the random pause before another attempt; it doubles each time."""
+
+log = logging.getLogger(__name__)
 
 
-@dataclass
-class Change(Generic[Result]):
-    """A rule that waits for its round, and the future of its answer."""
-
-    rule: Rule[Result]
-    answer: "asyncio.Future[tuple[Session, Result]]"
-
-
-@dataclass
-class Plan:
-    """The result of applying rules to a session in memory, before it is written."""
-
-    loaded: Session
-    session: Session
-    """The session after every accepted rule; it is `loaded` itself if nothing changed."""
-    answers: list[tuple[Session, Any] | Exception]
-    """For each rule, the session as the rule left it and the result, or the rule's error."""
-    newcomers: set[str]
-    """The players whom any of the rules seats, and who had no seat when the session was loaded."""
-
-    @classmethod
-    def make(
-        cls, loaded: Session, rules: Sequence[Rule[Any]], refused: Mapping[str, ApiError]
-    ) -> "Plan":
-        """Apply the rules in order. A rule that would seat a refused player fails."""
-        plan = cls(loaded, loaded, [], set())
-        seated = {member.player_id for member in loaded.members}
-        for rule in rules:
-            # Each rule works on a copy, so that a refused one leaves no trace.
-            draft = plan.session.model_copy()
-            try:
-                result = rule(draft)
-                newcomers = {member.player_id for member in draft.members} - seated
-                for player_id in newcomers & refused.keys():
-                    raise refused[player_id]
-            except Exception as error:
-                plan.answers.append(error)
-            else:
-                plan.answers.append((draft, result))
-                plan.newcomers |= newcomers
-                if draft.version != plan.session.version:
-                    plan.session = draft
-        return plan
-
-
-class Round:
-    """One round of changes of one session."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        claims: Claims,
-        metrics: Metrics,
-        session_id: str,
-        rules: Sequence[Rule[Any]],
-    ) -> None:
-        self._connection = connection
-        self._claims = claims
-        self._metrics = metrics
-        self._session_id = session_id
-        self._rules = rules
-        self.hold = Hold(session_id)
-        self._unanswered: tuple[str, Plan] | None = None
-        """The token and the plan of a write whose response was lost."""
-
-    async def run(self) -> Sequence[tuple[Session, Any] | Exception]:
-        """Load, apply, claim and write; start over if another process wrote in between.
-
-        Returns the answer of each rule.
-        """
-        pause = FIRST_PAUSE
-        while True:
-            loaded = await load(self._connection, self._session_id)
-            plan = self.find_written(loaded)
-            if plan is None:
-                plan = await self.make_plan(loaded)
-                if not await self.write(plan):
-                    self._metrics.count(CONFLICTS_RETRIED)
-                    await asyncio.sleep(random.uniform(0, pause))
-                    pause = min(2 * pause, LONGEST_PAUSE)
-                    self.hold.renew()
-                    continue
-            if plan.loaded.live and not plan.session.live:
-                self._metrics.count(SESSIONS_ENDED, plan.session.status)
-            await self.release(plan)
-            return plan.answers
-
-    async def make_plan(self, loaded: Session) -> Plan:
-        """Apply the rules and claim the players whom they seat.
-
-        Repeats this without the players who are refused, until all newcomers are claimed.
-        """
-        refused: dict[str, ApiError] = {}
-        while True:
-            plan = Plan.make(loaded, self._rules, refused)
-            unclaimed = self.hold.unclaimed(plan.newcomers)
-            if not unclaimed:
-                return plan
-            refused |= refusals(await self._claims.take(self.hold, unclaimed))
-
-    async def write(self, plan: Plan) -> bool:
-        """Write the changes of a plan, unless another process wrote since the session was loaded.
-
-        If the response is lost, the plan is remembered and False is returned; the second time it
-        raises the driver's error.
-        """
-        loaded, session = plan.loaded, plan.session.model_copy()
-        if plan.session is loaded:
-            return True
-        claims = {m.player_id: m.claim for m in loaded.members}
-        session.members = tuple(
-            m.model_copy(update={"claim": claims.get(m.player_id, self.hold.token)})
-            for m in session.members
-        )
-        session.revision = loaded.revision + 1
-        session.writes = (*loaded.writes, self.hold.token)[-WRITES_KEPT:]
-        plan.session = session
-        try:
-            result = await self._connection.run(
-                lambda database: database[SESSIONS].replace_one(
-                    {"_id": session.id, "revision": loaded.revision}, session.model_dump_doc()
-                )
-            )
-        except OUTCOME_UNKNOWN:
-            if self._unanswered:
-                raise
-            self._unanswered = (self.hold.token, plan)
-            return False
-        return result.matched_count == 1
-
-    def find_written(self, loaded: Session) -> Plan | None:
-        """The plan that was written although its response was lost.
-
-        Raises DatabaseUnavailable if so many writes followed that it can't be determined.
-        """
-        if self._unanswered is None:
-            return None
-        token, plan = self._unanswered
-        if token in loaded.writes:
-            return plan
-        if loaded.revision - plan.loaded.revision > WRITES_KEPT:
-            raise DatabaseUnavailable()
-        return None
-
-    async def release(self, plan: Plan) -> None:
-        """Free the claims of the players who lost their seats, or were claimed and got none."""
-        seated = {m.player_id for m in plan.session.members} if plan.session.live else set()
-        tokens = self.hold.unused(seated)
-        if plan.session is not plan.loaded:
-            for member in (*plan.loaded.members, *plan.session.members):
-                if member.player_id not in seated and member.claim is not None:
-                    tokens[member.player_id] = member.claim
-        try:
-            with pymongo.timeout(RELEASE_SECONDS):
-                await self._claims.release(tokens)
-        except PyMongoError:
-            pass  # The change is made, and a claim without a seat does not block the player.
+class RoundFailed(Exception):
+    """An unexpected error, the cause, has failed all changes of a round."""
 
 
 class GroupCommit:
     """The queues of changes, one for each session that is being changed."""
 
-    def __init__(self, connection: Connection, claims: Claims, metrics: Metrics) -> None:
+    def __init__(
+        self, connection: Connection, claims: Claims, metrics: Metrics, retention: timedelta
+    ) -> None:
         self._connection = connection
         self._claims = claims
         self._metrics = metrics
+        self._retention = retention
         self._waiting: dict[str, list[Change[Any]]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -222,14 +66,7 @@ class GroupCommit:
         AlreadyInSession for a player whom the rule would seat.
         """
         change = Change(rule, asyncio.get_running_loop().create_future())
-        if session_id in self._waiting:
-            self._waiting[session_id].append(change)
-        else:
-            self._waiting[session_id] = [change]
-            # An empty context, so that the deadline of the first request is not that of the others.
-            task = asyncio.create_task(self._work(session_id), context=Context())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._enqueue(session_id, [change])
         try:
             async with asyncio.timeout(DEADLINE + GRACE / 2):
                 return await change.answer
@@ -237,8 +74,22 @@ class GroupCommit:
             raise DatabaseUnavailable() from None
 
     async def aclose(self) -> None:
-        """Wait until every round has ended."""
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Wait until every change that has begun has ended."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _enqueue(self, session_id: str, changes: Sequence[Change[Any]]) -> None:
+        if session_id in self._waiting:
+            self._waiting[session_id].extend(changes)
+        else:
+            self._waiting[session_id] = list(changes)
+            self._spawn(self._work(session_id))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        # An empty context, so that the deadline of the first request is not that of the others.
+        task = asyncio.create_task(work, context=Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _work(self, session_id: str) -> None:
         """Run rounds as long as changes of this session are waiting."""
@@ -248,58 +99,127 @@ class GroupCommit:
             while waiting:
                 await asyncio.sleep(0)  # Lets other requests that are ready join this round.
                 changes, waiting[:] = waiting[:MAX_ROUND], waiting[MAX_ROUND:]
-                answers = await self._answers(session_id, changes, waiting)
-                for change, answer in zip(changes, answers, strict=True):
-                    if change.answer.done():  # The request has ended already.
-                        continue
-                    if isinstance(answer, Exception):
-                        change.answer.set_exception(answer)
-                    else:
-                        change.answer.set_result(answer)
+                self._metrics.observe(GROUP_COMMIT_SIZE, len(changes))
+                await self._commit(session_id, changes)
+        except asyncio.CancelledError:
+            for change in [*changes, *waiting]:
+                change.answer.cancel()
+            raise
         finally:
             del self._waiting[session_id]
-            for change in [*changes, *waiting]:
-                change.answer.cancel()  # Answers are missing only if this task is cancelled.
 
-    async def _answers(
-        self, session_id: str, changes: list[Change[Any]], waiting: list[Change[Any]]
-    ) -> Sequence[Any]:
-        """The answers of a round. If the round fails, the waiting changes fail with it."""
-        self._metrics.observe(GROUP_COMMIT_SIZE, len(changes))
-        rules = [change.rule for change in changes]
+    async def _commit(self, session_id: str, changes: list[Change[Any]]) -> None:
+        """Run a round and answer its changes."""
         try:
             async with asyncio.timeout(DEADLINE + GRACE):
                 with pymongo.timeout(DEADLINE):
-                    return await Round(
-                        self._connection, self._claims, self._metrics, session_id, rules
-                    ).run()
-        except TimeoutError:
-            error: Exception = DatabaseUnavailable()
-        except Exception as failure:
-            error = failure
-        # The waiting changes would meet the same failure, but only after another deadline.
-        changes += waiting
-        waiting.clear()
-        return [error] * len(changes)
+                    answers = await self._round(session_id, changes).run()
+        except WriteRejected as rejected:
+            if len(changes) == 1:
+                fail(changes[0], rejected.error)
+                return
+            # Find the change that can't be written, so that it fails alone.
+            middle = len(changes) // 2
+            await self._commit(session_id, changes[:middle])
+            await self._commit(session_id, changes[middle:])
+        except Exception as error:
+            # The waiting changes would meet the same failure, but only after another deadline.
+            waiting = self._waiting[session_id]
+            fail_all(session_id, [*changes, *waiting], error)
+            waiting.clear()
+        else:
+            self._answer(session_id, changes, answers)
 
-
-async def load(connection: Connection, session_id: str) -> Session:
-    """Load a session. Raises SessionNotFound."""
-    document = await connection.run(
-        lambda database: database[SESSIONS].find_one({"_id": session_id})
-    )
-    if document is None or "version" not in document:  # Either nothing or a tombstone.
-        raise SessionNotFound(session_id)
-    return Session.model_validate_doc(document)
-
-
-def refusals(refused: Mapping[str, Seat | None]) -> dict[str, ApiError]:
-    """Why these players can't be seated, as errors."""
-    return {
-        player_id: (
-            PlayerNotFound(player_id)
-            if seat is None
-            else AlreadyInSession(seat.session_id, player_id)
+    def _round(self, session_id: str, changes: Sequence[Change[Any]]) -> Round:
+        return Round(
+            self._connection, self._claims, self._metrics, self._retention, session_id, changes
         )
-        for player_id, seat in refused.items()
-    }
+
+    def _answer(
+        self, session_id: str, changes: Sequence[Change[Any]], answers: Sequence[Answer]
+    ) -> None:
+        """Pass the answers on, and contest the claims that some changes still need."""
+        deferred: list[tuple[Change[Any], Deferred]] = []
+        for change, answer in zip(changes, answers, strict=True):
+            if isinstance(answer, Deferred):
+                deferred.append((change, answer))
+            elif isinstance(answer, Exception):
+                fail(change, answer)
+            elif answer is not None and not change.abandoned:
+                change.answer.set_result(answer)
+        if deferred:
+            self._spawn(self._contest(session_id, deferred))
+
+    async def _contest(
+        self, session_id: str, deferred: Sequence[tuple[Change[Any], Deferred]]
+    ) -> None:
+        """Settle the claims of other sessions, and return the changes to the queue."""
+        claims = {p: c for _, needed in deferred for p, c in needed.claims.items()}
+        attempt = max(change.attempt for change, _ in deferred)
+        latency = max(needed.latency for _, needed in deferred)
+        try:
+            async with asyncio.timeout(DEADLINE + GRACE):
+                with pymongo.timeout(DEADLINE):
+                    contest = await self._claims.contest(session_id, claims, attempt, latency)
+        except TimeoutError as error:
+            contest = Contest(failure=error)
+        returning: list[Change[Any]] = []
+        failed: list[tuple[Change[Any], Exception]] = []
+        for change, needed in deferred:
+            change.attempt += 1
+            change.tokens |= {p: t for p, t in contest.tokens.items() if p in needed.claims}
+            reason = contest_error(needed, contest)
+            if reason is not None:
+                failed.append((change, reason))
+            elif not change.abandoned:
+                returning.append(change)
+        kept = {p for change in returning for p in change.tokens}
+        unused = {p: t for c, _ in deferred for p, t in c.tokens.items() if p not in kept}
+        if returning:
+            self._enqueue(session_id, returning)
+        if unused:
+            await self._release(session_id, unused)
+        for change, reason in failed:
+            if isinstance(reason, ApiError):
+                fail(change, reason)
+            else:
+                fail_all(session_id, [change], reason)
+
+    async def _release(self, session_id: str, tokens: dict[str, str]) -> None:
+        """Free claims that no change needs any more."""
+        try:
+            with pymongo.timeout(RELEASE_SECONDS):
+                await self._claims.release(Hold(session_id), tokens)
+        except PyMongoError:
+            pass  # A claim without a seat does not block the player.
+
+
+def contest_error(needed: Deferred, contest: Contest) -> Exception | None:
+    """Why the players of a change can't be had; None if the change may try again."""
+    for player_id in needed.claims:
+        if player_id in contest.seated:
+            return AlreadyInSession(contest.seated[player_id], player_id)
+    if not needed.claims.keys() <= contest.tokens.keys():
+        return contest.failure
+    return None
+
+
+def fail(change: Change[Any], error: Exception) -> None:
+    """Answer a change with an error."""
+    if not change.abandoned:
+        change.answer.set_exception(error)
+
+
+def fail_all(session_id: str, changes: Sequence[Change[Any]], error: Exception) -> None:
+    """Answer changes with the same failure, but with an exception of its own for each."""
+    unavailable = is_unavailable(error) or isinstance(error, TimeoutError | DatabaseUnavailable)
+    if unavailable:
+        log.warning("the database did not answer: %s: %s", type(error).__name__, error)
+    for change in changes:
+        own: Exception = RoundFailed(str(error))
+        if unavailable:
+            own = DatabaseUnavailable()
+        elif isinstance(error, SessionNotFound):
+            own = SessionNotFound(session_id)
+        own.__cause__ = error
+        fail(change, own)

@@ -1,7 +1,7 @@
 """The model of a session and every rule about it: pure, without clock or I/O.
 
-A rule is a method of `Session`. It changes the session and counts one version, or raises an error,
-or changes nothing because the session already is as requested.
+A rule is a method of `Session`. It changes the session and returns the events of the one version
+that it makes, or raises an error, or returns no events because the session already is as requested.
 
     waiting -> starting -> active -> ended        starting -> waiting
     waiting | starting | active -> cancelled      waiting | starting | active -> expired (system)
@@ -29,7 +29,19 @@ from game_api.sessions.errors import (
     SessionOver,
     TooManyMembers,
 )
-from game_api.values import INCARNATION, LIVE, Attributes, WholeNumber, unchanged
+from game_api.sessions.events import Event
+from game_api.values import (
+    INCARNATION,
+    LIVE,
+    VISIBLE_TEXT,
+    Attributes,
+    VisibleText,
+    WholeNumber,
+    unchanged,
+)
+
+Events = tuple[Event, ...]
+"""The events of one version; none if nothing changed."""
 
 Status = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
 Visibility = Literal["public", "private"]
@@ -52,7 +64,8 @@ SessionId = Annotated[
 SessionName = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64),
-    Field(examples=["Friday duel"]),
+    VisibleText,
+    Field(examples=["Friday duel"], json_schema_extra={"pattern": VISIBLE_TEXT}),
 ]
 GameMode = Annotated[
     str,
@@ -63,7 +76,8 @@ SeatCount = Annotated[int, Field(strict=True, ge=1, le=256, examples=[2]), Whole
 Team = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=32),
-    Field(examples=["red"]),
+    VisibleText,
+    Field(examples=["red"], json_schema_extra={"pattern": VISIBLE_TEXT}),
 ]
 
 
@@ -178,6 +192,8 @@ class Session(odmantic.Model):
     """Counts every write, also those that leave `version` unchanged; it guards each write."""
     writes: tuple[str, ...] = ()
     """The tokens of the last writes; after a lost response they show whether it was made."""
+    purge_at: datetime | None = None
+    """When the database may remove the session; set when it ends. It has a TTL index."""
 
     @classmethod
     def new(
@@ -210,8 +226,8 @@ class Session(odmantic.Model):
     def member(self, player_id: str) -> Member | None:
         return next((m for m in self.members if m.player_id == player_id), None)
 
-    def join(self, player_ids: Sequence[str], team: str | None, now: datetime) -> bool:
-        """Seat all of these players or none; returns False if all of them are already seated."""
+    def join(self, player_ids: Sequence[str], team: str | None, now: datetime) -> Events:
+        """Seat all of these players or none; those who are already seated keep their seats."""
         newcomers = [p for p in player_ids if self.member(p) is None]
         if newcomers or not self.live:
             if not (self.status == "waiting" or self.status == "active" and self.join_in_progress):
@@ -219,37 +235,41 @@ class Session(odmantic.Model):
             if len(newcomers) > self.free_slots:
                 raise SessionFull()
         if not newcomers:
-            return False
-        self._seat(newcomers, team, now)
-        self._count_version(now)
-        return True
+            return ()
+        host, status = self.host_player_id, self.status
+        self._seat(newcomers, team, max(now, self.updated_at))
+        return self._finish(Event("joined", tuple(newcomers), team=team), host, status, now)
 
-    def leave(self, player_id: str, now: datetime) -> None:
+    def leave(self, player_id: str, now: datetime) -> Events:
         """Free the seat of a player; does nothing if there is none, or if the session has ended."""
-        if self.live and self.member(player_id):
-            self.members = tuple(m for m in self.members if m.player_id != player_id)
-            self._update_derived()
-            self._count_version(now)
+        if not self.live or self.member(player_id) is None:
+            return ()
+        host, status = self.host_player_id, self.status
+        self.members = tuple(m for m in self.members if m.player_id != player_id)
+        return self._finish(Event("left", (player_id,)), host, status, now)
 
-    def change_member(self, player_id: str, changes: MemberChanges, now: datetime) -> None:
+    def change_member(self, player_id: str, changes: MemberChanges, now: datetime) -> Events:
         """Change the readiness or the team of a member."""
         member = self.member(player_id)
         if member is None:
             raise MemberNotFound()
         if not self.live:
             raise SessionOver(self.status)
+        fields = tuple(key for key, new in changes.items() if getattr(member, key) != new)
+        if not fields:
+            return ()
         changed = member.model_copy(update=dict(changes))
-        if changed != member:
-            self.members = tuple(changed if m is member else m for m in self.members)
-            self._count_version(now)
+        self.members = tuple(changed if m is member else m for m in self.members)
+        event = Event("member_changed", (player_id,), fields)
+        return self._finish(event, self.host_player_id, self.status, now)
 
-    def change(self, changes: SessionChanges, now: datetime) -> None:
+    def change(self, changes: SessionChanges, now: datetime) -> Events:
         """Make all of these changes to settings and status, or none of them."""
         effective: dict[str, Any] = {
             key: new for key, new in changes.items() if not unchanged(getattr(self, key), new)
         }
         if not effective:
-            return
+            return ()
         if not self.live:
             raise SessionOver(self.status)
         max_players = effective.get("max_players", self.max_players)
@@ -259,21 +279,25 @@ class Session(odmantic.Model):
             raise TooManyMembers(len(self.members))
         if "host_player_id" in effective and self.member(effective["host_player_id"]) is None:
             raise NotAMember()
-        if "status" in effective:
-            self._check_transition(effective["status"], min_players)
+        if "status" in changes:
+            self._check_transition(changes["status"], min_players)
+        host, status = self.host_player_id, self.status
         for key, new in effective.items():
             setattr(self, key, new)
-        if self.status == "active" and self.started_at is None:
-            self.started_at = now
-        if not self.live:
-            self.ended_at = now
-        self._update_derived()
-        self._count_version(now)
+        settings = tuple(key for key in effective if key not in ("status", "host_player_id"))
+        event = Event("settings_changed", fields=settings) if settings else None
+        return self._finish(event, host, status, now)
+
+    def touch(self) -> None:
+        """Ask for a write without a new version, for changes that clients do not see as one."""
+        self.revision += 1
 
     def _check_transition(self, target: Status, min_players: int) -> None:
-        if target not in TRANSITIONS[self.status]:
+        if target not in (self.status, *TRANSITIONS[self.status]):
             raise IllegalTransition(self.status, target, TRANSITIONS[self.status])
-        if target == "starting" and len(self.members) < min_players:
+        # A session may stay `active` with fewer players, but `starting` would become `waiting`.
+        needs_players = target == "starting" or target == "active" != self.status
+        if needs_players and len(self.members) < min_players:
             raise NotEnoughPlayers(len(self.members), min_players)
 
     def _seat(self, player_ids: Sequence[str], team: str | None, now: datetime) -> None:
@@ -286,9 +310,35 @@ class Session(odmantic.Model):
             self.host_player_id = self.members[0].player_id if self.members else None
         self.free_slots = self.max_players - len(self.members)
 
-    def _count_version(self, now: datetime) -> None:
-        self.updated_at = max(now, self.updated_at)
+    def _finish(
+        self, event: Event | None, host: str | None, status: Status, now: datetime
+    ) -> Events:
+        """Update what follows from a change, and count one version.
+
+        `host` and `status` are the values before the change. Returns the events of the version.
+        """
+        now = max(now, self.updated_at)  # The clocks of processes may differ.
+        self._update_derived()
+        if self.status == "starting" and len(self.members) < self.min_players:
+            self.status = "waiting"
+        ready: tuple[str, ...] = ()
+        if self.status == "waiting" and status != "waiting":
+            ready = tuple(m.player_id for m in self.members if m.ready)
+            self.members = tuple(m.model_copy(update={"ready": False}) for m in self.members)
+        if self.status == "active" and self.started_at is None:
+            self.started_at = now
+        if not self.live:
+            self.ended_at = now
+        self.updated_at = now
         self.version += 1
+        events = [event] if event is not None else []
+        if self.host_player_id != host:
+            events.append(Event("host_changed", old=host, new=self.host_player_id))
+        if self.status != status:
+            events.append(Event("status_changed", old=status, new=self.status))
+        if ready:
+            events.append(Event("member_changed", ready, ("ready",)))
+        return tuple(events)
 
 
 def check_seats(min_players: int, max_players: int) -> None:

@@ -29,8 +29,8 @@ from game_api.sessions.errors import (
     TooManyMembers,
 )
 from game_api.sessions.filters import SessionFilter
-from game_api.sessions.group_commit import Rule
 from game_api.sessions.model import (
+    Events,
     GameMode,
     MemberChanges,
     Session,
@@ -39,6 +39,7 @@ from game_api.sessions.model import (
     Status,
     check_seats,
 )
+from game_api.sessions.rounds import Rule
 from game_api.sessions.schemas import JoinRequest, NewSession, Party, SessionOut
 from game_api.sessions.store import SessionStore
 from game_api.values import MAX_ATTRIBUTE_TEXT, MAX_ATTRIBUTES
@@ -204,7 +205,7 @@ async def update_session(
     """Change the status and settings of a session, all or nothing; absent fields stay unchanged."""
     if "min_players" in body and "max_players" in body:
         check_seats(body["min_players"], body["max_players"])
-    rule: Rule[None] = provided(condition, lambda session: session.change(body, now))
+    rule: Rule[Events] = provided(condition, lambda session: session.change(body, now))
     session, _ = await sessions.change(session_id, rule)
     return session_response(response, session)
 
@@ -265,11 +266,11 @@ async def join_session(
     body: Annotated[JoinRequest, Body(default_factory=JoinRequest)],
 ) -> SessionOut:
     """Take a seat. The first player in a session becomes its host."""
-    rule: Rule[bool] = provided(
+    rule: Rule[Events] = provided(
         condition, lambda session: session.join([player_id], body.team or None, now)
     )
-    session, seated = await sessions.join(session_id, rule)
-    response.status_code = 201 if seated else 200
+    session, events = await sessions.join(session_id, rule)
+    response.status_code = 201 if events else 200
     return session_response(response, session)
 
 
@@ -293,7 +294,7 @@ async def update_member(
     now: Now,
 ) -> SessionOut:
     """Change the team or the readiness of a member."""
-    rule: Rule[None] = provided(
+    rule: Rule[Events] = provided(
         condition, lambda session: session.change_member(player_id, body, now)
     )
     session, _ = await sessions.change(session_id, rule)
@@ -310,7 +311,7 @@ async def leave_session(
     session_id: SessionId, player_id: PlayerId, condition: IfMatch, sessions: Sessions, now: Now
 ) -> None:
     """Leave the session. If the host leaves, the longest-seated member becomes the host."""
-    rule: Rule[None] = provided(condition, lambda session: session.leave(player_id, now))
+    rule: Rule[Events] = provided(condition, lambda session: session.leave(player_id, now))
     await sessions.change(session_id, rule)
 
 

@@ -1,30 +1,53 @@
 """Sessions in the database: reads, creation, and changes by group commit."""
 
 import asyncio
+import time
 from collections.abc import Sequence
+from datetime import timedelta
 
+from game_api.clock import utc_now
 from game_api.database.client import Database, Document
-from game_api.database.connection import Connection, insert_new
+from game_api.database.connection import Connection, insert
 from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
 from game_api.ids import new_id
 from game_api.observability.metrics import JOINS, SESSIONS_CREATED, Metrics
-from game_api.seats.claims import Claims, Hold
-from game_api.sessions.errors import SessionNotFound
+from game_api.players.errors import PlayerNotFound
+from game_api.seats.claims import TOMBSTONE_LIFETIME, Claims, Hold
+from game_api.sessions.errors import AlreadyInSession, SessionNotFound
 from game_api.sessions.filters import SessionFilter
-from game_api.sessions.group_commit import SESSIONS, GroupCommit, Result, Rule, load, refusals
-from game_api.sessions.model import Session
+from game_api.sessions.group_commit import GroupCommit
+from game_api.sessions.model import Events, Session
+from game_api.sessions.rounds import SESSIONS, Result, Rule, load
 from game_api.values import LIVE
+
+RETENTION = timedelta(days=30)
+
+
+async def schedule_purges(database: Database, retention: timedelta) -> None:
+    """Let sessions and tombstones expire that were written without a `purge_at`."""
+    now = utc_now()
+    ended = {"status": {"$in": ["ended", "cancelled", "expired"]}, "purge_at": None}
+    await database[SESSIONS].update_many(ended, {"$set": {"purge_at": now + retention}})
+    tombstones = {"version": {"$exists": False}, "purge_at": None}
+    lifetime = {"$set": {"purge_at": now + TOMBSTONE_LIFETIME}}
+    await database[SESSIONS].update_many(tombstones, lifetime)
 
 
 class SessionStore:
-    """The sessions of one database."""
+    """The sessions of one database. Ended sessions are kept for the time of `retention`."""
 
-    def __init__(self, connection: Connection, claims: Claims, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        claims: Claims,
+        metrics: Metrics,
+        retention: timedelta = RETENTION,
+    ) -> None:
         self._connection = connection
         self._claims = claims
         self._metrics = metrics
-        self._commits = GroupCommit(connection, claims, metrics)
+        self._commits = GroupCommit(connection, claims, metrics, retention)
 
     async def aclose(self) -> None:
         """Wait until every change that has begun has ended."""
@@ -49,6 +72,8 @@ class SessionStore:
     ) -> Sequence[Session]:
         """At most `limit` public sessions, newest first, starting behind the session `before`."""
         query = wanted.query()
+        # The database removes a session only some time after its `purge_at`.
+        query["$or"] = [{"purge_at": None}, {"purge_at": {"$gt": utc_now()}}]
         if before is not None:
             query["_id"] = {"$lt": before}  # Ids sort by creation time.
         documents = await self._connection.run(
@@ -85,31 +110,55 @@ class SessionStore:
         Returns the session, whose id is another one if the claims for the first id were settled as
         abandoned. Raises PlayerNotFound or AlreadyInSession for a member who can't be seated.
         """
+        hold = Hold(session.id)
         while True:
-            hold = Hold(session.id)
-            if players := [member.player_id for member in session.members]:
-                refused = await self._claims.take(hold, players)
-                for refusal in refusals(refused).values():
-                    raise refusal
+            await self._claim_members(session, hold)
             session.members = tuple(
                 member.model_copy(update={"claim": hold.token}) for member in session.members
             )
-            if await insert_new(self._connection, SESSIONS, session.model_dump_doc()):
+            if await insert(self._connection, SESSIONS, session.model_dump_doc()):
                 self._metrics.count(SESSIONS_CREATED)
                 return session
             session = session.model_copy(update={"id": new_id()})
+            hold = Hold(session.id, hold.tokens)
+
+    async def _claim_members(self, session: Session, hold: Hold) -> None:
+        """Claim the members of a new session, or none of them.
+
+        Raises PlayerNotFound or AlreadyInSession.
+        """
+        players = [member.player_id for member in session.members]
+        attempt = 0
+        while unclaimed := hold.unclaimed(players):
+            started = time.monotonic()
+            missing, foreign = await self._claims.take(hold, unclaimed)
+            latency = time.monotonic() - started
+            refusal: ApiError | None = None
+            for player_id in missing:
+                refusal = PlayerNotFound(player_id)
+            if foreign and refusal is None:
+                contest = await self._claims.contest(session.id, foreign, attempt, latency)
+                hold.tokens |= contest.tokens
+                for player_id, session_id in contest.seated.items():
+                    refusal = AlreadyInSession(session_id, player_id)
+                if contest.failure is not None and refusal is None:
+                    raise contest.failure
+            if refusal is not None:
+                await self._claims.release(hold, hold.tokens)
+                raise refusal
+            attempt += 1
 
     async def change(self, session_id: str, rule: Rule[Result]) -> tuple[Session, Result]:
         """Apply a rule to a session; see `GroupCommit.change`."""
         return await self._commits.change(session_id, rule)
 
-    async def join(self, session_id: str, rule: Rule[bool]) -> tuple[Session, bool]:
+    async def join(self, session_id: str, rule: Rule[Events]) -> tuple[Session, Events]:
         """Apply a rule that seats players, as `change` does, and count the outcome."""
         outcome = "internal_error"
         try:
-            session, seated = await self.change(session_id, rule)
-            outcome = "seated" if seated else "already_seated"
-            return session, seated
+            session, events = await self.change(session_id, rule)
+            outcome = "seated" if events else "already_seated"
+            return session, events
         except ApiError as error:
             outcome = error.code
             raise
