@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 
 import pytest
+from pymongo.errors import DuplicateKeyError
 
 from game_api.database.client import Database
 from game_api.database.connection import Connection
@@ -80,3 +81,23 @@ async def test_a_late_write_does_not_affect_a_new_player_with_the_same_id(
     else:
         await slow.delete("ada", ANY_VERSION)
     assert replaced
+
+
+@pytest.mark.parametrize("taken", [{"id": "ada"}, {"username_key": "ada"}])
+async def test_a_creation_is_not_refused_because_of_a_deleted_player(
+    connection: Connection, claims: Claims, players: PlayerStore, taken: dict[str, str]
+) -> None:
+    """The insertion fails, and the other player is deleted before the reason is looked up."""
+    other = a_player("other", **taken)
+    await players.create(other)
+
+    async def insert_one(collection: Any, document: Any) -> Any:
+        try:
+            return await collection.insert_one(document)
+        except DuplicateKeyError:
+            await players.delete(other.id, ANY_VERSION)
+            raise
+
+    store = PlayerStore(Collections(connection, players={"insert_one": insert_one}), claims)
+    await store.create(a_player("ada"))
+    assert (await players.get("ada")).username == "ada"

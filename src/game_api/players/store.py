@@ -56,10 +56,12 @@ class PlayerStore:
 
     async def create(self, player: Player) -> None:
         """Raises PlayerExists, UsernameTaken, or DatabaseUnavailable if the outcome is unknown."""
-        if not await insert(self._connection, PLAYERS, player.model_dump_doc()):
+        while not await insert(self._connection, PLAYERS, player.model_dump_doc()):
             if await self._find(player.id):
                 raise PlayerExists()
-            raise UsernameTaken()
+            if await self.list(player.username, limit=1):
+                raise UsernameTaken()
+            # The other player has been deleted since. It is certain that nothing was inserted.
 
     async def change(self, player_id: str, rule: Rule[Result]) -> tuple[Player, Result]:
         """Apply a rule to a player.
