@@ -208,7 +208,7 @@ class Claims:
             claims = {p: claim for p, claim in claims.items() if p not in members}
             if not claims or remaining <= 0:
                 break
-        if waited:
+        if waited and claims:
             claims = await self._unsettled(other, claims, precedes)
         if session is None:  # It may be about to be inserted.
             claims = {p: claim for p, claim in claims.items() if claim.stale}
@@ -272,7 +272,9 @@ class Claims:
     async def release(self, hold: Hold, tokens: Mapping[str, str]) -> None:
         """Free the claims of these players that still have these tokens."""
         shared = {
-            p: hold.shared[p] for p, t in tokens.items() if p in hold.shared and hold.tokens[p] == t
+            p: hold.shared[p]
+            for p, t in tokens.items()
+            if p in hold.shared and hold.tokens.get(p) == t
         }
         await self._move({p: t for p, t in tokens.items() if p not in shared}, None, None)
         await self.replace(hold.session_id, tokens, shared)
