@@ -394,3 +394,36 @@ async def test_a_refused_creation_releases_the_claims_of_its_members(
         await sessions.create(a_session("ada", "ghost", id="d"))
     assert await claim(prepared) == (None, None)
     assert (await claim(prepared, "bob"))[0] == "a"
+
+
+async def test_a_refused_party_gives_a_claim_back_to_another_writer_of_the_session(
+    prepared: Database, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    """The other writer seats the player while the party still contests another claim."""
+    await join(sessions, "b", "bob")
+    original = await claim(prepared)
+    party = asyncio.create_task(join(sessions, "a", "ada", "bob"))
+    while await claim(prepared) == original:
+        await asyncio.sleep(0)
+    assert await stopped.write()
+    with pytest.raises(AlreadyInSession):
+        await party
+    assert await claim(prepared) == original
+    with pytest.raises(AlreadyInSession):
+        await join(sessions, "b", "ada")
+
+
+async def test_a_refused_party_leaves_no_claim_that_another_writer_has_given_up(
+    prepared: Database, claims: Claims, sessions: SessionStore, stopped: StoppedWriter
+) -> None:
+    """The other writer could not release its claim, because the party had taken it over."""
+    await join(sessions, "b", "bob")
+    original = await claim(prepared)
+    party = asyncio.create_task(join(sessions, "a", "ada", "bob"))
+    while await claim(prepared) == original:
+        await asyncio.sleep(0)
+    await claims.release(stopped.round.hold, stopped.round.hold.tokens)
+    with pytest.raises(AlreadyInSession):
+        await party
+    assert await claim(prepared) == (None, None)
+    assert not await stopped.write()

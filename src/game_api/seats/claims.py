@@ -64,14 +64,19 @@ class Claim:
 class Hold:
     """The claims that one writer holds for one session, across all of its attempts."""
 
-    def __init__(self, session_id: str, tokens: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        session_id: str,
+        tokens: Mapping[str, str] | None = None,
+        shared: Mapping[str, str] | None = None,
+    ) -> None:
         self.session_id = session_id
         self.token = new_timed_token()
         self.tokens = dict(tokens or {})
         """The token under which each player was claimed."""
-        self.shared: dict[str, str] = {}
+        self.shared = dict(shared or {})
         """The tokens of another writer of the same session that had claimed these players before.
-        It may still seat them, so these claims are given back to it instead of being freed."""
+        It may still seat them, so these claims must not simply be freed."""
 
     def renew(self) -> None:
         """Start over after the session was loaded again: all players have to be claimed again."""
@@ -270,12 +275,18 @@ class Claims:
         return result.matched_count == 1 or result.upserted_id is not None
 
     async def release(self, hold: Hold, tokens: Mapping[str, str]) -> None:
-        """Free the claims of these players that still have these tokens."""
+        """Free the claims of these players that still have these tokens.
+
+        Another writer of the session may be about to seat a shared player. Such a claim is freed
+        only after that writer has lost its guard, and given back if it has seated the player.
+        """
         shared = {
             p: hold.shared[p]
             for p, t in tokens.items()
             if p in hold.shared and hold.tokens.get(p) == t
         }
+        if shared and await self._fence(hold.session_id, shared.keys(), exists=True):
+            shared = {}
         await self._move({p: t for p, t in tokens.items() if p not in shared}, None, None)
         await self.replace(hold.session_id, tokens, shared)
 

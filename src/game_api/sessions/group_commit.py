@@ -167,7 +167,9 @@ class GroupCommit:
         failed: list[tuple[Change[Any], Exception]] = []
         for change, needed in deferred:
             change.attempt += 1
-            change.tokens |= {p: t for p, t in contest.tokens.items() if p in needed.claims}
+            won = {p: t for p, t in contest.tokens.items() if p in needed.claims}
+            change.tokens |= won
+            change.shared = {p: t for p, t in change.shared.items() if p not in won}
             reason = contest_error(needed, contest)
             if reason is not None:
                 failed.append((change, reason))
@@ -178,18 +180,19 @@ class GroupCommit:
         if returning:
             self._enqueue(session_id, returning)
         if unused:
-            await self._release(session_id, unused)
+            shared = {p: t for c, _ in deferred for p, t in c.shared.items() if p in unused}
+            await self._release(Hold(session_id, unused, shared))
         for change, reason in failed:
             if isinstance(reason, ApiError):
                 fail(change, reason)
             else:
                 fail_all(session_id, [change], reason)
 
-    async def _release(self, session_id: str, tokens: dict[str, str]) -> None:
+    async def _release(self, hold: Hold) -> None:
         """Free claims that no change needs any more."""
         try:
             with pymongo.timeout(RELEASE_SECONDS):
-                await self._claims.release(Hold(session_id), tokens)
+                await self._claims.release(hold, hold.tokens)
         except PyMongoError:
             pass  # A claim without a seat does not block the player.
 

@@ -51,6 +51,8 @@ class Change(Generic[Result]):
     answer: "asyncio.Future[tuple[Session, Result]]"
     tokens: dict[str, str] = field(default_factory=dict)
     """The claims that earlier attempts have obtained for this change, by player."""
+    shared: dict[str, str] = field(default_factory=dict)
+    """Those of them that another writer of the session had before; see `Hold.shared`."""
     attempt: int = 0
 
     @property
@@ -140,7 +142,8 @@ class Round:
 
     def __post_init__(self) -> None:
         tokens = {p: t for change in self.changes for p, t in change.tokens.items()}
-        self.hold = Hold(self.session_id, tokens)
+        shared = {p: t for change in self.changes for p, t in change.shared.items()}
+        self.hold = Hold(self.session_id, tokens, shared)
         self._unanswered: tuple[str, Plan] | None = None
         """The token and the plan of a write whose response was lost."""
 
@@ -260,6 +263,7 @@ class Round:
                 tokens = self.hold.tokens
                 needed = (answer.newcomers & tokens.keys()) - seats.keys()
                 change.tokens = {player_id: tokens[player_id] for player_id in needed}
+                change.shared = {p: t for p, t in self.hold.shared.items() if p in needed}
                 kept |= needed
         freed = {p: t for p, t in self.hold.tokens.items() if p not in seats and p not in kept}
         for member in (*plan.loaded.members, *plan.session.members):
