@@ -285,10 +285,18 @@ class Claims:
             for p, t in tokens.items()
             if p in hold.shared and hold.tokens.get(p) == t
         }
-        if shared and await self._fence(hold.session_id, shared.keys(), exists=True):
+        if shared and await self._is_unused(hold.session_id, shared.keys()):
             shared = {}
         await self._move({p: t for p, t in tokens.items() if p not in shared}, None, None)
         await self.replace(hold.session_id, tokens, shared)
+
+    async def _is_unused(self, session_id: str, player_ids: Collection[str]) -> bool:
+        """Whether none of these players has a seat in the session, or can get one by a writer that
+        has loaded it already."""
+        if await self._fence(session_id, player_ids, exists=True):
+            return True
+        seats = await self._seats_of(session_id)
+        return seats is None or seats.over
 
     async def replace(
         self, session_id: str, old: Mapping[str, str], new: Mapping[str, str]
