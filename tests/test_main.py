@@ -1,5 +1,6 @@
 """The service as a process: its output, its exit codes, and how it starts and stops."""
 
+import asyncio
 import http.client
 import os
 import re
@@ -17,6 +18,7 @@ import httpx2
 import pytest
 from pymongo import MongoClient
 
+from game_api.database.embedded import embedded_database
 from tests.service import Service, alive, wait_for_end
 
 Start = Callable[..., Service]
@@ -225,6 +227,51 @@ def test_every_index_that_can_not_be_created_is_reported(uri: str) -> None:
         "game-api: the index players.username_key can't be created: "
         "2 documents have the username_key 'zed'\n"
     )
+
+
+def test_a_service_whose_embedded_database_lacks_a_unique_index_is_not_ready(
+    start_service: Start, tmp_path: Path
+) -> None:
+    """Two players have usernames that differ only in case, so the index can't be created."""
+    zed = {"display_name": "Zed", "rating": 1, "attributes": {}, "username_key": "zed"}
+
+    async def add_players() -> None:
+        async with embedded_database(tmp_path / "data") as database:
+            with MongoClient[dict[str, Any]](database.uri) as client:
+                players = client.get_database("game").players
+                players.insert_many(
+                    [{"_id": name, "username": name, **zed} for name in ("Zed", "ZED")]
+                )
+
+    asyncio.run(add_players())
+    service = start_service().wait_until_ready()
+    missing = "The unique index players.username_key is missing: run game-api create-indexes."
+    for _ in range(2):
+        ready = httpx2.get(f"{service.address}/health/ready")
+        assert (ready.status_code, ready.json()["detail"]) == (503, missing)
+        assert ready.headers["retry-after"] == "1"
+    database = httpx2.get(f"{service.address}/health/detailed").json()["components"]["database"]
+    assert (database["status"], database["detail"]) == ("down", missing)
+    assert service.terminate() == 0
+    assert service.output.count(f"this process is not ready: {missing}") == 1
+    command = Service({"GAME_API_DATA_DIR": str(tmp_path / "data")}, "create-indexes")
+    assert command.wait() == 1
+    assert "sessions.purge\n" in command.output
+    assert command.lines[-1] == (
+        "game-api: the index players.username_key can't be created: "
+        "2 documents have the username_key 'zed'\n"
+    )
+
+
+def test_a_service_becomes_ready_when_the_command_has_created_the_indexes(
+    start_service: Start, uri: str
+) -> None:
+    service = start_service(GAME_API_MONGODB_URI=uri).wait_until_ready()
+    for _ in range(2):
+        assert httpx2.get(f"{service.address}/health/ready").status_code == 503
+    assert Service({"GAME_API_MONGODB_URI": uri}, "create-indexes").wait() == 0
+    assert httpx2.get(f"{service.address}/health/ready").status_code == 200
+    assert service.output.count("this process is not ready") == 1
 
 
 def test_a_failure_to_create_the_indexes_is_reported_without_the_password() -> None:

@@ -9,6 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator, Iterator
 
+import pymongo
 import uvicorn
 import uvloop
 from prometheus_client import CollectorRegistry, start_http_server
@@ -16,7 +17,12 @@ from pymongo.errors import PyMongoError
 
 from game_api import __version__
 from game_api.app import create_app, prepare_database
-from game_api.database.client import check_connection_options, connect, database_uri
+from game_api.database.client import (
+    Database,
+    check_connection_options,
+    connect,
+    database_uri,
+)
 from game_api.database.connection import open_connection
 from game_api.database.embedded import EmbeddedDatabaseError, embedded_database
 from game_api.database.errors import CredentialsError
@@ -33,6 +39,9 @@ KEEP_ALIVE = 75
 
 It is longer than the 60 s of AWS load balancers. Otherwise a load balancer might send a request on
 a connection that is just being closed, and respond with 502."""
+
+INDEX_SECONDS = 240.0
+"""How long `create-indexes` may take. The job in the cluster has 300 s."""
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
@@ -182,12 +191,18 @@ async def make_indexes(runtime: Runtime) -> None:
     """Create the missing indexes and print the names of all. Raises CommandError."""
     settings = runtime.settings
     failures: list[str] = []
+
+    async def prepare(database: Database) -> list[str]:
+        await database.command("ping")  # An unreachable database is reported after a few seconds.
+        with pymongo.timeout(INDEX_SECONDS):
+            return await prepare_database(database, settings)
+
     async with (
         prepared_database(settings) as uri,
         open_connection(settings, uri, runtime.logs.redact) as connection,
     ):
         try:
-            names = await connection.run(lambda database: prepare_database(database, settings))
+            names = await connection.run(prepare)
         except IndexesFailed as error:
             names, failures = error.created, error.failures
         except CredentialsError as error:

@@ -1,8 +1,11 @@
 """The indexes of the database."""
 
+from typing import Any
+
+import odmantic
 import pytest
-from pymongo import DESCENDING
-from pymongo.errors import DuplicateKeyError
+from pymongo import DESCENDING, IndexModel
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from game_api.app import MODELS
 from game_api.database.client import Database, connect
@@ -65,6 +68,91 @@ async def test_all_other_indexes_are_created_if_one_can_not_be(uri: str, log_lin
         await database.players.delete_one({"_id": "two"})
         await create_indexes(database, MODELS)
         assert await check.problem(0) is None
+
+
+class Rank(odmantic.Model):
+    """A model with unique indexes of several kinds."""
+
+    model_config = {
+        "collection": "ranks",
+        "indexes": lambda: [
+            odmantic.Index(Rank.season, Rank.place, unique=True, name="place"),
+            IndexModel(
+                [("code", 1)],
+                unique=True,
+                name="code",
+                partialFilterExpression={"live": True},
+            ),
+            odmantic.Index(Rank.place, name="by_place"),
+        ],
+    }
+
+    season: str
+    place: int
+    code: str
+    live: bool
+
+
+RANKS = [
+    {"season": "spring", "place": 1, "code": "a", "live": True},
+    {"season": "autumn", "place": 1, "code": "b", "live": False},
+    {"season": "autumn", "place": 2, "code": "b", "live": False},
+    {"season": "autumn", "place": 2, "code": "c", "live": True},
+    {"season": "winter", "place": 2, "code": "c", "live": True},
+]
+
+
+async def test_a_collision_is_found_for_compound_and_partial_indexes(database: Database) -> None:
+    await database.ranks.insert_many([{**rank} for rank in RANKS])
+    with pytest.raises(IndexesFailed) as failed:
+        await create_indexes(database, [Rank])
+    assert failed.value.created == ["ranks.by_place"]
+    assert failed.value.failures == [
+        "the index ranks.place can't be created: "
+        "2 documents have the season 'autumn' and the place 2",
+        "the index ranks.code can't be created: 2 documents have the code 'c'",
+    ]
+    check = IndexCheck(FixedConnection(database), [Rank])
+    assert await check.problem(0) == (
+        "The unique indexes ranks.place, ranks.code are missing: run game-api create-indexes."
+    )
+
+
+async def test_an_index_that_does_not_cover_every_document_is_missing(database: Database) -> None:
+    """The name of an index does not matter, but its fields, its order and its filter do."""
+    check = IndexCheck(FixedConnection(database), [Rank])
+    live = {"live": True}
+    await database.ranks.create_index("code", unique=True, name="any", partialFilterExpression=live)
+    insufficient: list[tuple[list[str], dict[str, Any]]] = [
+        (["season", "place"], {"name": "one"}),
+        (["season"], {"name": "two", "unique": True}),
+        (["season", "place"], {"name": "three", "unique": True, "partialFilterExpression": live}),
+    ]
+    for keys, options in insufficient:
+        await database.ranks.create_index(keys, **options)
+        problem = await check.problem(0)
+        assert problem and "index ranks.place is missing" in problem
+        await database.ranks.drop_index(options["name"])
+    await database.ranks.create_index(["season", "place"], unique=True, name="four")
+    assert await check.problem(0) is None
+
+
+async def test_an_index_with_other_options_is_reported_in_the_words_of_the_database(
+    database: Database,
+) -> None:
+    await database.players.drop_indexes()
+    await database.players.create_index("rating", name="username_key")
+    with pytest.raises(IndexesFailed) as failed:
+        await create_indexes(database, MODELS)
+    (failure,) = failed.value.failures
+    assert failure.startswith("the index players.username_key can't be created: An existing index")
+    assert len(failed.value.created) == 5
+
+
+async def test_a_database_that_does_not_respond_is_no_failure_of_an_index() -> None:
+    async with connect("mongodb://127.0.0.1:1/test", serverSelectionTimeoutMS=50) as client:
+        with pytest.raises(PyMongoError):
+            await create_indexes(client.get_default_database(), MODELS)
 
 
 async def test_the_indexes_are_looked_up_only_until_they_are_found(
