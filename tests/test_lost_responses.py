@@ -8,7 +8,7 @@ from game_api.errors import DatabaseUnavailable
 from game_api.http.preconditions import Precondition, Tags, provided
 from game_api.observability.metrics import Metrics
 from game_api.players.errors import PlayerNotFound
-from game_api.players.model import PlayerChanges
+from game_api.players.model import PlayerUpdate
 from game_api.players.store import PlayerStore, Rule
 from game_api.seats.claims import Claims
 from game_api.sessions.errors import SessionFull
@@ -32,7 +32,7 @@ def player_store(connection: Connection, claims: Claims, response: LostResponse)
     return PlayerStore(Collections(connection, players=response.methods), claims)
 
 
-def changed(changes: PlayerChanges) -> Rule[None]:
+def changed(changes: PlayerUpdate) -> Rule[None]:
     return lambda player: player.change(changes, LATER)
 
 

@@ -88,7 +88,7 @@ def test_a_mistake_is_one_readable_line(
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
-        default = "" if field.default is None else f"`{field.default}`"
+        default = "" if field.default in (None, "", ()) else f"`{field.default}`"
         assert f"| `GAME_API_{name.upper()}` | {default} | " in page
 
 

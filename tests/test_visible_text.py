@@ -5,9 +5,8 @@ import unicodedata
 from typing import Annotated, Any
 
 import httpx2
-import jsonschema_rs
 import pytest
-from hypothesis import example, given
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -81,7 +80,6 @@ REFUSED = {
 SURROGATES = ("\ud800", "a\ud800b", "\udfff", "\ud83d\ude00")
 
 adapter: TypeAdapter[str] = TypeAdapter(Annotated[str, VisibleText])
-schema = jsonschema_rs.validator_for({"type": "string", "pattern": VISIBLE_TEXT})
 
 
 def accepted(text: str) -> bool:
@@ -95,13 +93,11 @@ def accepted(text: str) -> bool:
 @pytest.mark.parametrize("text", ACCEPTED.values(), ids=ACCEPTED)
 def test_visible_text_is_accepted(text: str) -> None:
     assert accepted(text)
-    assert schema.is_valid(text)
 
 
 @pytest.mark.parametrize("text", REFUSED.values(), ids=REFUSED)
 def test_text_that_is_not_visible_or_disturbs_other_text_is_refused(text: str) -> None:
     assert not accepted(text)
-    assert not schema.is_valid(text)
 
 
 @pytest.mark.parametrize("text", SURROGATES, ids=ascii)
@@ -113,12 +109,6 @@ characters = st.one_of(
     st.characters(codec="utf-8"),
     st.sampled_from(sorted(set("".join([*ACCEPTED.values(), *REFUSED.values()])))),
 )
-
-
-@given(st.text(characters, max_size=6))
-@example("a\n")
-def test_the_service_and_the_json_schema_agree(text: str) -> None:
-    assert accepted(text) == schema.is_valid(text)
 
 
 @given(st.text(characters, min_size=1, max_size=6).filter(accepted))
@@ -181,16 +171,16 @@ async def test_a_surrogate_in_a_name_is_a_validation_error(api: Api) -> None:
     assert (response.status_code, response.json()["code"]) == (422, "validation_error")
 
 
-async def test_every_field_that_people_see_shows_the_pattern(api: Api) -> None:
+async def test_every_field_that_people_see_shows_the_format(api: Api) -> None:
     schemas = (await api.get("/openapi.json")).json()["components"]["schemas"]
     for name, field, max_length in (
-        ("NewPlayer", "display_name", 64),
-        ("PlayerChanges", "display_name", 64),
-        ("NewSession", "name", 64),
-        ("SessionChanges", "name", 64),
-        ("JoinRequest", "team", 32),
-        ("MemberChanges", "team", 32),
+        ("PlayerCreate", "display_name", 64),
+        ("PlayerUpdate", "display_name", 64),
+        ("SessionCreate", "name", 64),
+        ("SessionUpdate", "name", 64),
+        ("SessionJoin", "team", 32),
+        ("MemberUpdate", "team", 32),
     ):
         shown = schemas[name]["properties"][field]
-        assert shown["pattern"] == VISIBLE_TEXT
+        assert shown["format"] == VISIBLE_TEXT["format"]
         assert (shown["minLength"], shown["maxLength"]) == (1, max_length)

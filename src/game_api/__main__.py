@@ -1,8 +1,9 @@
-"""The command line: `game-api` serves the API, `game-api create-indexes` prepares the database."""
+"""The command line: `game-api` serves the API, and other commands prepare and describe it."""
 
 import argparse
 import asyncio
 import contextlib
+import json
 import logging
 import signal
 import socket
@@ -148,6 +149,7 @@ async def serve_on(listener: socket.socket, uri: str, runtime: Runtime) -> None:
         lifespan="on",
         log_config=None,
         access_log=False,
+        root_path=settings.root_path,
         server_header=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.shutdown_timeout,
@@ -225,12 +227,22 @@ def arguments() -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve the API (the default)")
     commands.add_parser("create-indexes", help="create the indexes of the database; safe to repeat")
+    commands.add_parser("openapi", help="print the OpenAPI document of the API")
     return parser.parse_args()
+
+
+async def print_document(runtime: Runtime) -> None:
+    """Print the OpenAPI document. This needs no database."""
+    document = create_app(runtime, uri="mongodb://unused").openapi()
+    print(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+COMMANDS = {"create-indexes": make_indexes, "openapi": print_document}
 
 
 def main() -> None:
     """Run a command. Exits with 0 on success, 1 on failure, and 2 for invalid settings."""
-    command = make_indexes if arguments().command == "create-indexes" else serve
+    command = COMMANDS.get(arguments().command, serve)
     metrics = Metrics()
     try:
         settings = load_settings()

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 
 from game_api import __version__
 from game_api.database.client import Database, Listener
@@ -29,10 +31,12 @@ from game_api.settings import Settings
 MODELS = (Player, Session)
 """The models whose indexes the database needs."""
 
-DESCRIPTION = (
-    "Players and game sessions, correct under any concurrency. Errors are "
-    "`application/problem+json` with a stable `code`. The `version` of a resource is its ETag."
-)
+DESCRIPTION = Path(__file__).with_name("description.md").read_text()
+TAGS = [
+    {"name": "players", "description": "The people who play, and the session each of them is in."},
+    {"name": "sessions", "description": "Lobbies and matches: their settings, status and members."},
+    {"name": "health", "description": "For load balancers, orchestrators and operators."},
+]
 
 
 async def prepare_database(database: Database, settings: Settings) -> list[str]:
@@ -71,13 +75,25 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
         version=__version__,
         summary="Players and game sessions.",
         description=DESCRIPTION,
+        openapi_tags=TAGS,
+        servers=[{"url": settings.root_path or "/", "description": "This service."}],
+        contact={"name": "The game-api project"},
+        license_info={"name": "MIT", "identifier": "MIT"},
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.add_middleware(RequestContext, metrics=metrics)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+            allow_headers=["Content-Type", "If-Match", "If-None-Match", "X-Request-ID"],
+            expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
+        )
+    app.add_middleware(RequestContext, metrics=metrics)  # The outermost, so it is added last.
     for router in (players.router, sessions.router, sessions.players_router, health.router):
         app.include_router(router)
     add_docs(app)

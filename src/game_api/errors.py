@@ -45,7 +45,7 @@ class VersionMismatch(ApiError):
 
     status = 412
     code = "version_mismatch"
-    members = {"current_version": {"type": "integer"}}
+    members = {"current_version": {"type": "integer", "format": "int64", "examples": [3]}}
 
     def __init__(self, current_version: int) -> None:
         super().__init__(current_version=current_version)

@@ -1,14 +1,17 @@
 """Settings, read from `GAME_API_*` environment variables."""
 
+import re
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pymongo.errors import PyMongoError
 from pymongo.uri_parser import parse_uri
 
 PREFIX = "GAME_API_"
+ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+")
+"""The scheme, host and port of a page, without a path. Desktop shells have schemes of their own."""
 
 
 class SettingsError(Exception):
@@ -30,6 +33,16 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="The address to listen on.")
     port: int = Field(
         8000, ge=0, le=65535, description="The port to listen on; 0 means any free port."
+    )
+    root_path: str = Field(
+        "",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        description="The path prefix that a proxy removes before it passes a request on.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="The origins whose pages may use the API in a browser, separated by commas; "
+        "`*` means every origin.",
     )
     commit: str = Field("unknown", description="The commit that this build was made from.")
 
@@ -95,6 +108,17 @@ class Settings(BaseSettings):
     def embedded(self) -> bool:
         """Whether the process starts its own database."""
         return self.mongodb_uri is None and self.documentdb_host is None
+
+    @field_validator("cors_origins", mode="before")
+    @classmethod
+    def _origins(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        origins = tuple(origin.strip() for origin in text.split(","))
+        for origin in origins:
+            if origin != "*" and not ORIGIN.fullmatch(origin):
+                raise ValueError(f"{origin!r} is not an origin such as https://play.example.com")
+        return origins
 
     @field_validator("mongodb_uri")
     @classmethod

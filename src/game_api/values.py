@@ -9,11 +9,14 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    GetJsonSchemaHandler,
     PlainValidator,
     StringConstraints,
     WithJsonSchema,
 )
-from pydantic_core import PydanticCustomError
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+from typing_extensions import TypeAliasType
 
 LIVE = frozenset({"waiting", "starting", "active"})
 """The statuses of a live session. A player has a seat in at most one live session."""
@@ -23,6 +26,7 @@ INCARNATION = "birth"
 
 MAX_ATTRIBUTES = 20
 MAX_ATTRIBUTES_BYTES = 16 * 1024
+MAX_ATTRIBUTE_KEY = 64
 MAX_ATTRIBUTE_TEXT = 2048
 
 
@@ -35,6 +39,29 @@ WholeNumber = BeforeValidator(_integer_if_whole)
 
 It has to be the last item of the annotation, so that the JSON schema keeps the bounds of the int.
 """
+
+
+def _plain_decimal(value: Any) -> Any:
+    # Python's own syntax also has `1_0`, `+10` and other scripts' digits.
+    if isinstance(value, str) and not re.fullmatch(r"-?[0-9]+", value, re.ASCII):
+        raise PydanticCustomError("int_parsing", "must be an integer in decimal digits")
+    return value
+
+
+def _true_or_false(value: Any) -> Any:
+    if isinstance(value, str) and value not in ("true", "false"):
+        raise PydanticCustomError("bool_parsing", "must be true or false")
+    return value
+
+
+DecimalText = BeforeValidator(_plain_decimal)
+"""Lets an integer in a query have decimal digits only. It is the last item of the annotation."""
+TrueOrFalse = BeforeValidator(_true_or_false)
+"""Lets a boolean in a query be `true` or `false` only."""
+
+Int32 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int32"})]
+Int64 = Annotated[int, WithJsonSchema({"type": "integer", "format": "int64"})]
+"""Integers of responses. They have no bounds in the JSON schema, so that these can change."""
 
 
 _FORBIDDEN = (
@@ -55,13 +82,14 @@ _MODIFIERS = (
 
 _VISIBLE = f"[^{_FORBIDDEN}{_BLANK}{_MODIFIERS}]"
 
-VISIBLE_TEXT = f"^{_VISIBLE}([^{_FORBIDDEN}]*{_VISIBLE})?[{_MODIFIERS}]*$"
-"""The pattern of text that people see, as the JSON schema shows it.
+_visible_text = re.compile(f"{_VISIBLE}([^{_FORBIDDEN}]*{_VISIBLE})?[{_MODIFIERS}]*")
 
-It has no surrogates, because many regular expression engines can't express them.
+VISIBLE_TEXT = {"format": "visible-text"}
+"""What the JSON schema of text that people see says. The API description defines this format.
+
+The pattern itself has characters above U+FFFF, for which the regular expression engines of the
+clients' languages have no common notation.
 """
-
-_visible_text = re.compile(VISIBLE_TEXT.removesuffix("$"))
 
 
 def _check_visible(text: str) -> str:
@@ -77,7 +105,7 @@ def _check_visible(text: str) -> str:
 VisibleText = AfterValidator(_check_visible)
 """Refuses text that people can't see or that disturbs other text. Joiners inside are allowed.
 
-A field also needs `json_schema_extra={"pattern": VISIBLE_TEXT}`.
+A field also needs `json_schema_extra=VISIBLE_TEXT`.
 """
 
 
@@ -103,20 +131,24 @@ def _has_lone_surrogate(text: str) -> bool:
 
 
 AttributeKey = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_]{1,64}$")]
-AttributeValue = Annotated[
-    bool | int | float | str,
-    PlainValidator(_attribute_value),  # The errors of a union would name its branches instead.
-    WithJsonSchema(
-        {
-            "anyOf": [
-                {"type": "boolean"},
-                {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
-                {"type": "number"},
-                {"type": "string", "maxLength": MAX_ATTRIBUTE_TEXT},
-            ]
-        }
-    ),
-]
+AttributeValue = TypeAliasType(
+    "AttributeValue",
+    Annotated[
+        bool | int | float | str,
+        PlainValidator(_attribute_value),  # The errors of a union would name its branches instead.
+        WithJsonSchema(
+            {
+                "description": "A string, a finite number, or a boolean.",
+                "anyOf": [
+                    {"type": "boolean"},
+                    {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+                    {"type": "number"},
+                    {"type": "string", "maxLength": MAX_ATTRIBUTE_TEXT},
+                ],
+            }
+        ),
+    ],
+)
 
 
 def _check_size(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
@@ -129,16 +161,30 @@ def _check_size(attributes: dict[str, AttributeValue]) -> dict[str, AttributeVal
     return attributes
 
 
-Attributes = Annotated[
-    dict[AttributeKey, AttributeValue],
-    Field(
-        max_length=MAX_ATTRIBUTES,
-        json_schema_extra={"additionalProperties": False},
-        description="At most 20 values (string, number or boolean), 16 KiB in total.",
-        examples=[{"map": "harbour", "ranked": True}],
-    ),
-    AfterValidator(_check_size),
-]
+class _KeysByName:
+    """Describes the keys by `propertyNames`, because many tools ignore `patternProperties`."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        schema = handler(core_schema)
+        ((pattern, values),) = schema.pop("patternProperties").items()
+        return {**schema, "propertyNames": {"pattern": pattern}, "additionalProperties": values}
+
+
+Attributes = TypeAliasType(
+    "Attributes",
+    Annotated[
+        dict[AttributeKey, AttributeValue],
+        _KeysByName(),
+        Field(
+            max_length=MAX_ATTRIBUTES,
+            description="At most 20 values (string, number or boolean), 16 KiB in total.",
+            examples=[{"map": "harbour", "ranked": True}],
+        ),
+        AfterValidator(_check_size),
+    ],
+)
 """A dict of at most 20 strings (at most 2048 characters each), finite numbers or booleans."""
 
 

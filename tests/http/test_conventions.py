@@ -1,6 +1,7 @@
 """Conventions of all endpoints: problem documents, request ids, methods, bodies, media types."""
 
 import asyncio
+import gzip
 import json
 import re
 from collections.abc import AsyncIterator
@@ -26,7 +27,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/nope", "/api/v1", "/api/v1/players/", "/api/v1/players/a/b", "/docs/assets/no"]
+    "path", ["/nope", "/api/v1", "/api/v1/players/", "/api/v1/players/a/b", "/docs/assets/no"]
 )
 async def test_an_unknown_path_is_404(api: Api, path: str) -> None:
     for method in ("GET", "POST", "DELETE"):
@@ -38,13 +39,13 @@ async def test_an_unknown_path_is_404(api: Api, path: str) -> None:
 @pytest.mark.parametrize(
     ("path", "allowed"),
     [
-        ("/health", "GET"),
-        ("/health/ready", "GET"),
-        ("/api/v1/players", "GET, POST"),
-        ("/api/v1/players/a", "GET, PUT, DELETE"),
-        ("/api/v1/players/a/session", "GET"),
-        ("/api/v1/sessions", "GET, POST"),
-        ("/api/v1/sessions/a", "GET, PUT"),
+        ("/health", "GET, HEAD"),
+        ("/health/ready", "GET, HEAD"),
+        ("/api/v1/players", "GET, HEAD, POST"),
+        ("/api/v1/players/a", "GET, HEAD, PUT, DELETE"),
+        ("/api/v1/players/a/session", "GET, HEAD"),
+        ("/api/v1/sessions", "GET, HEAD, POST"),
+        ("/api/v1/sessions/a", "GET, HEAD, PUT"),
         ("/api/v1/sessions/a/players", "POST"),
         ("/api/v1/sessions/a/players/b", "PUT, PATCH, DELETE"),
     ],
@@ -88,6 +89,9 @@ BODIES = [
 ]
 
 
+OPTIONAL_BODY = ("PUT", "/api/v1/sessions/a/players/b")
+
+
 @pytest.mark.parametrize(("method", "path"), BODIES)
 async def test_a_body_that_is_not_json_is_422(api: Api, method: str, path: str) -> None:
     bodies = [
@@ -101,7 +105,13 @@ async def test_a_body_that_is_not_json_is_422(api: Api, method: str, path: str) 
         b"\x00",
         b"null",
         b'"\xed\xa0\x80"',
+        b'{"username": "abc", "username": "abd"}',
+        b'{"attributes": {"a": 1, "a": 1}}',
+        b'{"rating": NaN}',
+        b'{"rating": -Infinity}',
     ]
+    if (method, path) == OPTIONAL_BODY:
+        bodies.remove(b"null")
     for body in bodies:
         response = await api.request(method, path, content=body, headers=JSON)
         problem = assert_problem(response, 422, "validation_error")
@@ -117,6 +127,38 @@ async def test_a_body_of_another_media_type_is_415(api: Api, method: str, path: 
         assert_problem(response, 415, "unsupported_media_type")
     response = await api.request(method, path, content=b"{}")
     assert_problem(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize(("method", "path"), BODIES)
+async def test_a_compressed_body_is_415(api: Api, method: str, path: str) -> None:
+    headers = {**JSON, "Content-Encoding": "gzip"}
+    response = await api.request(method, path, content=gzip.compress(b"{}"), headers=headers)
+    problem = assert_problem(response, 415, "unsupported_media_type")
+    assert "compressed" in problem["detail"]
+    plain = {**JSON, "Content-Encoding": "identity"}
+    assert (await api.request(method, path, content=b"{}", headers=plain)).status_code != 415
+
+
+async def test_a_repeated_key_is_named(api: Api) -> None:
+    body = b'{"username": "ada", "attributes": {"map": 1, "map": 2}}'
+    problem = (await api.post("/api/v1/players", content=body, headers=JSON)).json()
+    assert problem["errors"] == [
+        {"loc": ["body", "map"], "msg": "Given more than once", "type": "repeated"}
+    ]
+
+
+async def test_a_422_is_short_whatever_the_body(api: Api) -> None:
+    many = {f"unknown{n}": n for n in range(3000)}
+    problem = (await api.post("/api/v1/players", json=many)).json()
+    assert len(problem["errors"]) == 50
+    assert problem["more_errors"] == len(many) + 1 - 50  # The username is missing as well.
+    response = await api.post("/api/v1/players", json={"username": "ada", "x" * 60_000: 1})
+    assert len(response.content) < 1000
+    (mistake,) = response.json()["errors"]
+    assert mistake["loc"][1] == "x" * 99 + "\u2026"
+    assert "more_errors" not in response.json()
+    response = await api.get("/api/v1/players", params={"y" * 30_000: "1"})
+    assert len(response.content) < 1000
 
 
 @pytest.mark.parametrize("media_type", ["application/json; charset=utf-8", "application/a+json"])

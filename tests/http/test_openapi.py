@@ -1,5 +1,6 @@
 """The OpenAPI document: its content, and its verification with schemathesis."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,7 +11,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from game_api.http.openapi import error_kinds
+from game_api.http.openapi import error_kinds, integers
+from game_api.sessions.model import TRANSITIONS
 from tests.service import Service
 
 Start = Callable[..., Service]
@@ -59,21 +61,75 @@ async def test_every_operation_has_an_id_a_summary_and_its_errors(
     for _, path, operation in operations(document):
         responses = operation["responses"]
         assert operation["summary"] and operation["description"]
-        assert {"422", "500"} <= set(responses)
+        assert {"422", "500", "default"} <= set(responses)
         assert ("503" in responses) == (path != "/health")
         assert ({"408", "413", "415"} <= set(responses)) == ("requestBody" in operation)
         for status, response in responses.items():
             assert "X-Request-ID" in response["headers"]
-            if int(status) >= 400 and path != "/health/detailed":
-                assert list(response["content"]) == ["application/problem+json"]
+            assert response["description"] != "Successful Response"
+            if status == "default" or int(status) >= 400 and path != "/health/detailed":
+                content = response["content"]["application/problem+json"]
+                assert content["schema"] == {"$ref": "#/components/schemas/Problem"}
+                assert len(response["content"]) == 1
+            assert ("content" in response) == (status not in ("204", "304"))
 
 
-async def test_every_error_of_the_service_is_declared_somewhere(document: dict[str, Any]) -> None:
-    declared = set(re.findall(r"#/components/schemas/(\w+)", str(document["paths"])))
-    kinds = {kind.__name__ for kind in error_kinds()}
-    assert kinds <= set(document["components"]["schemas"])
+async def test_every_code_is_in_the_description_and_has_an_example(
+    document: dict[str, Any],
+) -> None:
+    declared = set(re.findall(r"#/components/examples/(\w+)", str(document["paths"])))
+    kinds = {kind.__name__: kind for kind in error_kinds()}
     # No operation declares these two, because they are for unknown paths and methods.
-    assert kinds - declared == {"NotFound", "MethodNotAllowed"}
+    assert set(kinds) - declared == {"NotFound", "MethodNotAllowed"}
+    problem = document["components"]["schemas"]["Problem"]
+    for name, kind in kinds.items():
+        assert f"| {kind.status} | `{kind.code}` | " in document["info"]["description"]
+        value = document["components"]["examples"][name]["value"]
+        assert (value["status"], value["code"]) == (kind.status, kind.code)
+        assert set(problem["required"]) <= set(value) <= set(problem["properties"])
+        assert set(kind.members) - set(value) <= {"more_errors"}
+    for _, _, operation in operations(document):
+        for response in operation["responses"].values():
+            for code in (
+                response.get("content", {}).get("application/problem+json", {}).get("examples", ())
+            ):
+                assert f"`{code}` (" in operation["description"]
+
+
+async def test_the_description_shows_the_status_machine(document: dict[str, Any]) -> None:
+    rows = re.findall(
+        r"^\| (`\w+`.*?) \| (.*?) ?\| (.*) \|$", document["info"]["description"], re.M
+    )
+    shown = {
+        source: tuple(re.findall(r"`(\w+)`", targets))
+        for sources, targets, _ in rows
+        for source in re.findall(r"`(\w+)`", sources)
+    }
+    assert {source: shown[source] for source in TRANSITIONS} == TRANSITIONS
+
+
+async def test_generators_find_exact_and_named_schemas(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    assert {"Player", "PlayerCreate", "PlayerUpdate", "PlayerPage", "Problem"} <= set(schemas)
+    assert {"Session", "SessionCreate", "SessionUpdate", "SessionPage"} <= set(schemas)
+    assert {"Attributes", "AttributeValue", "SessionStatus", "Visibility"} <= set(schemas)
+    text = json.dumps(document)
+    assert "patternProperties" not in text and "9.22" not in text
+    for integer in integers(document):
+        assert integer["format"] in ("int32", "int64")
+        limit = 2**31 if integer["format"] == "int32" else 2**63
+        for bound in ("minimum", "maximum"):
+            assert type(integer.get(bound, 0)) is int and -limit <= integer.get(bound, 0) < limit
+    for _, _, operation in operations(document):
+        for parameter in operation.get("parameters", ()):
+            assert not {"anyOf", "oneOf", "const"} & set(parameter["schema"]), parameter
+
+
+async def test_responses_may_gain_members(document: dict[str, Any]) -> None:
+    """Clients that refuse unknown members would break with the next version."""
+    schemas = document["components"]["schemas"]
+    for name in ("Player", "Session", "Member", "GameServer", "PlayerPage", "Problem", "Health"):
+        assert schemas[name].get("additionalProperties", True) is True
 
 
 async def test_creations_link_to_the_operations_on_the_new_resource(

@@ -100,7 +100,7 @@ async def test_an_invalid_field_of_a_rule_is_422(failing: httpx2.AsyncClient) ->
         (404, "not_found"),
         (409, "conflict"),
         (413, "body_too_large"),
-        (418, "i_m_a_teapot"),
+        (418, "error"),
         (422, "validation_error"),
         (429, "too_many_requests"),
         (503, "service_unavailable"),

@@ -3,7 +3,7 @@
 import pytest
 
 from game_api.sessions.events import Event
-from game_api.sessions.model import Events, Session, SessionChanges
+from game_api.sessions.model import Events, Session, SessionUpdate
 from tests.build import LATER, a_session
 
 
@@ -69,7 +69,7 @@ def test_a_change_of_a_member_names_the_fields_that_have_changed() -> None:
     ],
 )
 def test_a_change_tells_what_has_changed_in_one_version(
-    changes: SessionChanges, events: Events
+    changes: SessionUpdate, events: Events
 ) -> None:
     session = a_session("ada", "bob")
     assert session.change(changes, LATER) == events

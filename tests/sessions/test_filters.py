@@ -13,4 +13,7 @@ def test_a_text_matches_every_value_that_is_written_like_it() -> None:
 
 
 def test_a_filter_never_lists_private_sessions() -> None:
-    assert SessionFilter().query() == {"visibility": "public"}
+    assert SessionFilter().query() == {
+        "visibility": "public",
+        "status": {"$in": ["active", "starting", "waiting"]},
+    }

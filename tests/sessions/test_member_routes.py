@@ -156,3 +156,15 @@ async def test_a_seated_player_cannot_be_deleted(api: Api) -> None:
     assert response.json()["session_id"] == session["session_id"]
     await leave(api, session, "ada")
     assert (await api.delete("/api/v1/players/ada")).status_code == 204
+
+
+async def test_null_in_place_of_the_optional_body_of_a_join_is_no_body(api: Api) -> None:
+    await add_players(api, "ada")
+    session = await create_session(api)
+    response = await api.put(
+        f"{path_of(session)}/players/ada",
+        content=b"null",
+        headers={"Content-Type": "application/json"},
+    )
+    assert response.status_code == 201
+    assert response.json()["members"][0]["team"] is None

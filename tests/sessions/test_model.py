@@ -1,7 +1,7 @@
 """The rules of a session, without a database."""
 
 from datetime import datetime
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
@@ -18,16 +18,15 @@ from game_api.sessions.errors import (
 )
 from game_api.sessions.model import (
     TRANSITIONS,
-    Server,
+    ServerAddress,
     Session,
-    SessionChanges,
     SessionSettings,
-    Status,
+    SessionUpdate,
 )
 from game_api.values import LIVE
 from tests.build import LATER, NOW, a_session
 
-STATUSES = get_args(Status)
+STATUSES = tuple(TRANSITIONS)
 
 
 def test_a_new_session_seats_its_host_as_version_1() -> None:
@@ -198,7 +197,7 @@ def test_starting_needs_min_players() -> None:
         ({"name": "x", "host_player_id": "eve"}, NotAMember),
     ],
 )
-def test_a_refused_change_changes_nothing(changes: SessionChanges, error: type[Exception]) -> None:
+def test_a_refused_change_changes_nothing(changes: SessionUpdate, error: type[Exception]) -> None:
     session = a_session("ada", "bob")
     before = session.model_dump_doc()
     with pytest.raises(error):
@@ -208,7 +207,7 @@ def test_a_refused_change_changes_nothing(changes: SessionChanges, error: type[E
 
 def test_an_ended_session_accepts_only_its_own_status() -> None:
     session = a_session("ada", status="ended")
-    refused: list[SessionChanges] = [
+    refused: list[SessionUpdate] = [
         {"name": "x"},
         {"status": "active"},
         {"status": "ended", "name": "x"},
@@ -238,7 +237,7 @@ def test_an_attribute_of_another_json_type_is_a_change(new: Any) -> None:
 
 def test_null_clears_region_and_server() -> None:
     session = a_session(region="eu")
-    session.change({"server": Server(address="198.51.100.7", port=7777)}, LATER)
+    session.change({"server": ServerAddress(address="198.51.100.7", port=7777)}, LATER)
     session.change({"region": None, "server": None}, LATER)
     assert (session.region, session.server, session.version) == (None, None, 3)
 

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 from game_api.sessions.errors import NotEnoughPlayers
-from game_api.sessions.model import Session, SessionChanges
+from game_api.sessions.model import Session, SessionUpdate
 from tests.build import LATER, NOW, a_session
 
 Api = httpx2.AsyncClient
@@ -26,7 +26,7 @@ def ready(session: Session) -> list[str]:
 
 @pytest.mark.parametrize("start", ["starting", "active"])
 def test_each_step_of_the_start_needs_min_players(start: str) -> None:
-    changes: SessionChanges = {"status": "starting" if start == "starting" else "active"}
+    changes: SessionUpdate = {"status": "starting" if start == "starting" else "active"}
     session = a_session("ada", status="waiting" if start == "starting" else "starting")
     session.min_players = 2
     before = session.model_dump_doc()
@@ -39,7 +39,7 @@ def test_each_step_of_the_start_needs_min_players(start: str) -> None:
 @pytest.mark.parametrize("status", ["starting", "active"])
 def test_a_change_cannot_ask_for_a_start_and_for_more_players_than_are_seated(status: str) -> None:
     session = a_ready_session("ada", "bob", min_players=2)
-    changes: SessionChanges = {
+    changes: SessionUpdate = {
         "status": "active" if status == "active" else "starting",
         "min_players": 3,
         "name": "x",

@@ -7,6 +7,7 @@ import pymongo
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel, Field
 from pymongo.errors import PyMongoError
+from typing_extensions import TypeAliasType
 
 from game_api import __version__
 from game_api.database.connection import Connection
@@ -29,7 +30,7 @@ router = APIRouter(prefix="/health", tags=["health"], route_class=ApiRoute)
 ConnectionDep = Annotated[Connection, Depends(app_object(Connection))]
 RuntimeDep = Annotated[Runtime, Depends(app_object(Runtime))]
 IndexCheckDep = Annotated[IndexCheck, Depends(app_object(IndexCheck))]
-Condition = Literal["ok", "degraded", "down"]
+HealthStatus = TypeAliasType("HealthStatus", Literal["ok", "degraded", "down"])
 
 
 class Health(BaseModel):
@@ -49,7 +50,7 @@ class Readiness(BaseModel):
 class Component(BaseModel):
     """The condition of one required component."""
 
-    status: Condition
+    status: HealthStatus
     latency_ms: float | None = Field(None, description="The round-trip time of a ping.")
     detail: str | None = None
 
@@ -71,7 +72,7 @@ class Components(BaseModel):
 class DetailedHealth(BaseModel):
     """The condition of the service and its components: `down` if a required component is down."""
 
-    status: Condition
+    status: HealthStatus
     version: str
     commit: str
     uptime_seconds: float
@@ -90,7 +91,12 @@ async def check_database(connection: Connection, indexes: IndexCheck) -> tuple[f
         return latency, await indexes.problem(PING_CREDENTIALS_SECONDS)
 
 
-@router.get("", operation_id="getHealth", summary="Liveness")
+@router.get(
+    "",
+    operation_id="getHealth",
+    summary="Liveness",
+    responses={200: {"description": "The process is running."}},
+)
 async def health(runtime: RuntimeDep) -> Health:
     """The process is running. The database is not checked."""
     return Health(version=__version__, commit=runtime.settings.commit)
@@ -100,7 +106,10 @@ async def health(runtime: RuntimeDep) -> Health:
     "/ready",
     operation_id="getReadiness",
     summary="Readiness",
-    responses=problems(DatabaseUnavailable, ShuttingDown),
+    responses={
+        200: {"description": "The process can serve requests."},
+        **problems(DatabaseUnavailable, ShuttingDown),
+    },
 )
 async def ready(
     runtime: RuntimeDep, connection: ConnectionDep, indexes: IndexCheckDep
@@ -122,7 +131,10 @@ async def ready(
     operation_id="getDetailedHealth",
     summary="The condition of each component",
     response_model_exclude_none=True,
-    responses={503: {"model": DetailedHealth, "description": "A required component is down."}},
+    responses={
+        200: {"description": "Every required component works."},
+        503: {"model": DetailedHealth, "description": "A required component is down."},
+    },
 )
 async def detailed(
     runtime: RuntimeDep, connection: ConnectionDep, indexes: IndexCheckDep, response: Response
@@ -150,7 +162,7 @@ async def database_component(connection: Connection, indexes: IndexCheck) -> Com
     except PyMongoError as error:
         # The text of a driver's error may contain addresses, so only its type is shown.
         return Component(status="down", detail=f"no response ({type(error).__name__})")
-    status: Condition = "ok" if problem is None else "down"
+    status: HealthStatus = "ok" if problem is None else "down"
     return Component(status=status, latency_ms=round(latency * 1000, 3), detail=problem)
 
 

@@ -22,7 +22,10 @@ UNMATCHED = "unmatched"
 
 
 class RequestContext:
-    """Gives each request an id, logs and counts it, and answers it when it fails unexpectedly."""
+    """Gives each request an id, logs and counts it, and answers it when it fails unexpectedly.
+
+    HEAD is served as GET; the body is left out here.
+    """
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self.app = app
@@ -38,12 +41,17 @@ class RequestContext:
         scope["request_id"] = request_id
         token = current_request_id.set(request_id)
         status = size = 0
+        method = scope["method"]
+        if head := method == "HEAD":  # The server still has to know, so its scope is not changed.
+            scope = {**scope, "method": "GET"}
 
         async def watched_send(message: Message) -> None:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+            elif head:
+                message["body"] = b""
             else:
                 size += len(message.get("body", b""))
             await send(message)
@@ -63,11 +71,17 @@ class RequestContext:
                     raise
                 await problem(Request(scope), InternalError())(scope, receive, watched_send)
         finally:
-            self.record(scope, status, size, time.perf_counter() - started, failure)
+            self.record(method, scope, status, size, time.perf_counter() - started, failure)
             current_request_id.reset(token)
 
     def record(
-        self, scope: Scope, status: int, size: int, seconds: float, failure: Exception | None
+        self,
+        method: str,
+        scope: Scope,
+        status: int,
+        size: int,
+        seconds: float,
+        failure: Exception | None,
     ) -> None:
         """Log and count a request. Health checks are logged at debug level and not counted."""
         route = getattr(scope.get("route"), "path", UNMATCHED)
@@ -77,7 +91,7 @@ class RequestContext:
         level = logging.ERROR if failure else logging.DEBUG if health else logging.INFO
         if log.isEnabledFor(level):
             access = {
-                "method": scope["method"],
+                "method": method,
                 "path": scope["path"],
                 "route": route,
                 "status": status,
@@ -88,7 +102,7 @@ class RequestContext:
                 access["caller"] = caller
             # The record is made by hand: `log.info` would look up the source line of its caller,
             # which costs more than everything else here.
-            message = f"{scope['method']} {scope['path']}"
+            message = f"{method} {scope['path']}"
             error = (type(failure), failure, failure.__traceback__) if failure else None
             record = log.makeRecord(log.name, level, "", 0, message, (), error)
             record.access = access

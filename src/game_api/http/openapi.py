@@ -1,7 +1,10 @@
-"""The OpenAPI document: the routes declare their responses, and this module adds common ones."""
+"""The OpenAPI document: the routes declare their responses, and this module adds common ones.
+
+Generators of clients cope best with one schema for all errors, named schemas, exact bounds of
+integers, and parameters without unions, so `complete` gives the document of FastAPI that form.
+"""
 
 from collections.abc import Iterator
-from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI
@@ -15,45 +18,69 @@ from game_api.http.problems import (
     RequestTimeout,
     UnsupportedMediaType,
     ValidationFailed,
+    title,
 )
 
 Schema = dict[str, Any]
 Responses = dict[int | str, dict[str, Any]]
 
-REQUEST_ID = {
-    "description": "The id of the request: the client's own, if it sent a valid one.",
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
-}
-ETAG = {"ETag": {"description": 'The version, in quotes: `"3"`.', "schema": {"type": "string"}}}
-LOCATION = {
-    "Location": {"description": "The path of the new resource.", "schema": {"type": "string"}}
-}
-RETRY_AFTER = {
+SAMPLE_REQUEST_ID = "5f0c4c1f7e0b4c0e8a4b6f6a3c1d2e9b"
+HEADERS: Schema = {
+    "ETag": {"description": 'The version, in quotes: `"3"`.', "schema": {"type": "string"}},
+    "Location": {"description": "The path of the new resource.", "schema": {"type": "string"}},
     "Retry-After": {
         "description": "Seconds to wait before trying again.",
         "schema": {"type": "integer"},
-    }
+    },
+    "X-Request-ID": {
+        "description": "The id of the request: the client's own, if it sent a valid one.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    },
 }
+
+
+def headers(*names: str) -> Schema:
+    """References to the descriptions of these headers."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+
+
+ETAG = headers("ETag")
+LOCATION = headers("Location")
 NOT_MODIFIED: Responses = {304: {"description": "The client's copy is current.", "headers": ETAG}}
 
-
-def problem_schema(error: type[ApiError]) -> Schema:
-    """The JSON schema of the problem document for one kind of error."""
-    required = ["type", "title", "status", "detail", "code", "request_id", *error.members]
-    return {
-        "type": "object",
-        "description": (error.__doc__ or "").strip(),
-        "required": required,
-        "properties": {
-            "type": {"type": "string", "const": "about:blank"},
-            "title": {"type": "string", "const": HTTPStatus(error.status).phrase},
-            "status": {"type": "integer", "const": error.status},
-            "detail": {"type": "string"},
-            "code": {"type": "string", "const": error.code},
-            "request_id": {"type": "string"},
-            **error.members,
+PROBLEM: Schema = {
+    "type": "object",
+    "description": "Why a request was refused or failed (RFC 9457). Later versions may add members "
+    "and codes. Which of the optional members are present depends on `code`.",
+    "required": ["type", "title", "status", "detail", "code", "request_id"],
+    "properties": {
+        "type": {"type": "string", "examples": ["about:blank"]},
+        "title": {"type": "string", "description": "The meaning of the status."},
+        "status": {"type": "integer"},
+        "detail": {"type": "string", "description": "An explanation for people."},
+        "code": {
+            "type": "string",
+            "description": "What happened, as a stable word for programs. Treat an unknown code "
+            "like its status.",
+            "examples": ["session_full"],
         },
-    }
+        "request_id": {"type": "string", "description": "The same as `X-Request-ID`."},
+    },
+}
+FIELD_ERROR: Schema = {
+    "type": "object",
+    "description": "One mistake in a request.",
+    "required": ["loc", "msg", "type"],
+    "properties": {
+        "loc": {
+            "type": "array",
+            "description": "Where it is, such as `body`, `members`, `0`.",
+            "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
+        },
+        "msg": {"type": "string", "description": "An explanation for people."},
+        "type": {"type": "string", "description": "The kind of mistake."},
+    },
+}
 
 
 def problems(*kinds: type[ApiError]) -> Responses:
@@ -63,24 +90,48 @@ def problems(*kinds: type[ApiError]) -> Responses:
         by_status.setdefault(kind.status, []).append(kind)
     return {
         status: {
-            "description": " ".join(f"`{kind.code}`: {kind.__doc__}" for kind in same_status),
+            "description": " ".join(f"`{kind.code}`: {meaning(kind)}" for kind in same_status),
             "content": {
                 PROBLEM_JSON: {
-                    "schema": (
-                        reference(same_status[0])
-                        if len(same_status) == 1
-                        else {"oneOf": [reference(kind) for kind in same_status]}
-                    )
+                    "schema": {"$ref": "#/components/schemas/Problem"},
+                    "examples": {
+                        kind.code: {"$ref": f"#/components/examples/{kind.__name__}"}
+                        for kind in same_status
+                    },
                 }
             },
-            **({"headers": RETRY_AFTER} if status == 503 else {}),
+            "headers": headers(*(["Retry-After"] if status == 503 else [])),
         }
         for status, same_status in by_status.items()
     }
 
 
-def reference(kind: type[ApiError]) -> Schema:
-    return {"$ref": f"#/components/schemas/{kind.__name__}"}
+DEFAULT_RESPONSE = {
+    "description": "Any other error. Later versions may respond with further statuses and codes.",
+    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+}
+
+
+def meaning(kind: type[ApiError]) -> str:
+    """What the error means: the first paragraph of its docstring."""
+    return " ".join((kind.__doc__ or "").partition("\n\n")[0].split())
+
+
+def sample(kind: type[ApiError]) -> Schema:
+    """A problem document of this kind."""
+    return {
+        "type": "about:blank",
+        "title": title(kind.status),
+        "status": kind.status,
+        "detail": meaning(kind),
+        "code": kind.code,
+        "request_id": SAMPLE_REQUEST_ID,
+        **{
+            name: schema["examples"][0]
+            for name, schema in kind.members.items()
+            if "examples" in schema
+        },
+    }
 
 
 def links(parameter: str, **operations: str) -> dict[str, Any]:
@@ -95,24 +146,39 @@ def links(parameter: str, **operations: str) -> dict[str, Any]:
 
 
 def complete(app: FastAPI) -> Schema:
-    """The document of the app, with the error schemas and the common responses."""
+    """The document of the app, with the schema of errors and the common responses."""
     document = get_openapi(
         title=app.title,
         version=app.version,
         summary=app.summary,
-        description=app.description,
+        description=f"{app.description}\n\n{code_table()}",
         routes=app.routes,
         tags=app.openapi_tags,
+        servers=app.servers,
+        contact=app.contact,
         license_info=app.license_info,
     )
+    document["security"] = []  # No operation requires credentials.
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
-    for kind in error_kinds():
-        schemas[kind.__name__] = problem_schema(kind)
+    for schema in schemas.values():
+        remove_titles(schema)
+    schemas["Problem"] = problem_schema()
+    schemas["FieldError"] = FIELD_ERROR
     for path in document["paths"].values():
         for operation in path.values():
             complete_operation(operation)
+    document["components"] = {
+        "schemas": dict(sorted(schemas.items())),
+        "examples": {
+            kind.__name__: {"summary": meaning(kind), "value": sample(kind)}
+            for kind in error_kinds()
+        },
+        "headers": HEADERS,
+    }
+    for integer in integers(document):
+        complete_integer(integer)
     return document
 
 
@@ -124,12 +190,34 @@ def error_kinds(base: type[ApiError] = ApiError) -> Iterator[type[ApiError]]:
         yield from error_kinds(kind)
 
 
+def code_table() -> str:
+    """Every code with its status and meaning, as a Markdown section."""
+    kinds = sorted(error_kinds(), key=lambda kind: (kind.status, kind.code))
+    rows = [f"| {kind.status} | `{kind.code}` | {meaning(kind)} |" for kind in kinds]
+    return "\n".join(["## Codes", "", "| status | code | meaning |", "|---|---|---|", *rows])
+
+
+def problem_schema() -> Schema:
+    """The schema of every error: the common members, and those that some kinds add."""
+    properties = dict(PROBLEM["properties"])
+    for kind in error_kinds():
+        properties |= kind.members
+    return {**PROBLEM, "properties": properties}
+
+
 def complete_operation(operation: Schema) -> None:
-    """Add the responses that every operation may give, and remove null from parameters."""
+    """Add the responses that every operation may give, and remove null from what may be absent."""
     for parameter in operation.get("parameters", ()):
-        match parameter["schema"]:
-            case {"anyOf": [schema, {"type": "null"}], **rest}:
-                parameter["schema"] = {**rest, **schema}
+        schema = parameter["schema"]
+        schema.pop("title", None)
+        schema.pop("description", None)  # The parameter itself has it.
+        without_null(schema)
+        # The documentation fills in the examples, which would only narrow an optional parameter.
+        if (examples := schema.pop("examples", None)) and parameter["required"]:
+            parameter["example"] = examples[0]
+    for body in operation.get("requestBody", {}).get("content", {}).values():
+        without_null(body["schema"])
+        body["schema"].pop("title", None)
     responses = operation["responses"]
     common: list[type[ApiError]] = [ValidationFailed, InternalError]
     if "requestBody" in operation:
@@ -137,6 +225,53 @@ def complete_operation(operation: Schema) -> None:
     responses.pop("422", None)  # FastAPI's own description of a validation error.
     for status, response in problems(*common).items():
         responses.setdefault(str(status), response)
+    operation["description"] += f"\n\n{code_list(responses)}"
+    responses["default"] = dict(DEFAULT_RESPONSE)
     for response in responses.values():
-        response["headers"] = {**response.get("headers", {}), "X-Request-ID": REQUEST_ID}
+        response["headers"] = {**response.get("headers", {}), **headers("X-Request-ID")}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def code_list(responses: Schema) -> str:
+    """The codes of the errors that an operation declares, as a line of Markdown."""
+    codes = [
+        f"`{code}` ({status})"
+        for status, response in sorted(responses.items())
+        for code in response.get("content", {}).get(PROBLEM_JSON, {}).get("examples", ())
+    ]
+    return f"Codes: {', '.join(codes)}."
+
+
+def without_null(schema: Schema) -> None:
+    """Reduce `anyOf` with null to the other schema. Null stands for an absent value there."""
+    match schema.get("anyOf"):
+        case [other, {"type": "null"}]:
+            del schema["anyOf"]
+            schema |= other
+
+
+def remove_titles(schema: Schema) -> None:
+    """Remove the titles of properties, from which generators derive names of types."""
+    for part in schema.get("properties", {}).values():
+        part.pop("title", None)
+
+
+def integers(part: Any) -> Iterator[Schema]:
+    """The schemas of integers in a part of the document."""
+    if isinstance(part, dict):
+        if part.get("type") == "integer":
+            yield part
+        for value in part.values():
+            yield from integers(value)
+    elif isinstance(part, list):
+        for value in part:
+            yield from integers(value)
+
+
+def complete_integer(schema: Schema) -> None:
+    """Make the bounds exact, which FastAPI turns into floats, and add the format."""
+    for name in ("minimum", "maximum"):
+        if name in schema:
+            schema[name] = min(int(schema[name]), 2**63 - 1)
+    wide = max((abs(schema.get(name, 0)) for name in ("minimum", "maximum"))) >= 2**31
+    schema.setdefault("format", "int64" if wide else "int32")

@@ -5,30 +5,21 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 
 from fastapi import Query
 from pydantic import BaseModel, Field
 
 from game_api.http.problems import ValidationFailed
+from game_api.values import DecimalText
 
-Item = TypeVar("Item")
 DIGEST_SIZE = 8
 
-Limit = Annotated[int, Query(ge=1, le=100, description="The maximum number of items.")]
+Limit = Annotated[int, Query(ge=1, le=100, description="The maximum number of items."), DecimalText]
 Cursor = Annotated[
     str | None,
     Query(max_length=512, description="The `next_cursor` of the previous page."),
 ]
-
-
-class Page(BaseModel, Generic[Item]):
-    """One page of a list."""
-
-    items: list[Item]
-    next_cursor: str | None = Field(
-        description="Pass it as `cursor` to get the next page; null on the last page."
-    )
 
 
 def _digest(filters: Mapping[str, Any], key: str) -> bytes:
@@ -63,15 +54,27 @@ def decode_cursor(filters: Mapping[str, Any], cursor: str) -> str:
     return key
 
 
-def page_of(items: Sequence[Item], limit: int, filters: Mapping[str, Any], key: str) -> Page[Item]:
-    """The page of the first `limit` items.
+Item = TypeVar("Item")
 
-    The caller reads `limit + 1` items; the last one only shows that there is another page. `key` is
-    the attribute that the list is sorted by.
-    """
-    shown = items[:limit]
-    more = len(items) > limit
-    return Page(
-        items=list(shown),
-        next_cursor=encode_cursor(filters, getattr(shown[-1], key)) if more else None,
+
+class Page(BaseModel, Generic[Item]):
+    """One page of a list."""
+
+    items: list[Item]
+    next_cursor: str | None = Field(
+        description="Pass it as `cursor` to get the next page; null on the last page."
     )
+
+    @classmethod
+    def of(cls, items: Sequence[Item], limit: int, filters: Mapping[str, Any], key: str) -> Self:
+        """The page of the first `limit` items.
+
+        The caller reads `limit + 1` items; the last one only shows that there is another page.
+        `key` is the attribute that the list is sorted by.
+        """
+        shown = items[:limit]
+        more = len(items) > limit
+        return cls(
+            items=list(shown),
+            next_cursor=encode_cursor(filters, getattr(shown[-1], key)) if more else None,
+        )

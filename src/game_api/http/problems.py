@@ -7,7 +7,6 @@ features derive from `game_api.errors.ApiError`.
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
@@ -24,41 +23,87 @@ from game_api.errors import ApiError, DatabaseUnavailable, InvalidField
 log = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
-UNREADABLE_BODY = "There was an error parsing the body"
-"""The detail of FastAPI's HTTPException for a body that it can't decode."""
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE")
+
+TITLES = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    406: "Not Acceptable",
+    408: "Request Timeout",
+    409: "Conflict",
+    411: "Length Required",
+    412: "Precondition Failed",
+    413: "Content Too Large",
+    414: "URI Too Long",
+    415: "Unsupported Media Type",
+    416: "Range Not Satisfiable",
+    417: "Expectation Failed",
+    421: "Misdirected Request",
+    422: "Unprocessable Content",
+    428: "Precondition Required",
+    429: "Too Many Requests",
+    431: "Request Header Fields Too Large",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+"""The titles of problems. The phrases of `http.HTTPStatus` differ between versions of Python."""
+
+MAX_ERRORS = 50
+MAX_LOCATION, MAX_MESSAGE = 100, 300
+"""How many validation errors a response lists, and how long their texts are, in characters."""
 
 
 class ValidationFailed(ApiError):
-    """The request is malformed; `errors` lists what is wrong."""
+    """The request is malformed; `errors` lists what is wrong, at most 50 mistakes."""
 
     status = 422
     code = "validation_error"
     members = {
         "errors": {
             "type": "array",
-            "items": {
-                "type": "object",
-                "required": ["loc", "msg", "type"],
-                "properties": {
-                    "loc": {
-                        "type": "array",
-                        "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
-                    },
-                    "msg": {"type": "string"},
-                    "type": {"type": "string"},
-                },
-            },
-        }
+            "items": {"$ref": "#/components/schemas/FieldError"},
+            "examples": [
+                [{"loc": ["body", "username"], "msg": "Field required", "type": "missing"}]
+            ],
+        },
+        "more_errors": {
+            "type": "integer",
+            "format": "int32",
+            "description": "How many further mistakes are not listed; absent if there are none.",
+        },
     }
 
     def __init__(self, errors: Sequence[Mapping[str, Any]]) -> None:
-        super().__init__(errors=[{key: e[key] for key in ("loc", "msg", "type")} for e in errors])
+        listed = [
+            {
+                "loc": [shorten(part, MAX_LOCATION) for part in error["loc"]],
+                "msg": shorten(error["msg"], MAX_MESSAGE),
+                "type": error["type"],
+            }
+            for error in errors[:MAX_ERRORS]
+        ]
+        more = len(errors) - len(listed)
+        super().__init__(errors=listed)
+        if more:
+            self.extra["more_errors"] = more
 
     @classmethod
-    def at(cls, *loc: str, msg: str, type: str = "value_error") -> "ValidationFailed":
+    def at(cls, *loc: str | int, msg: str, type: str = "value_error") -> "ValidationFailed":
         """A single error at `loc` (such as `"query", "cursor"`)."""
         return cls([{"loc": loc, "msg": msg, "type": type}])
+
+
+def shorten(value: Any, length: int) -> Any:
+    """A text of at most this many characters; any other value is returned unchanged."""
+    if isinstance(value, str) and len(value) > length:
+        return value[: length - 1] + "\u2026"
+    return value
 
 
 class NotFound(ApiError):
@@ -110,8 +155,8 @@ class ShuttingDown(ApiError):
     code = "shutting_down"
 
 
-CODES = {413: BodyTooLarge.code, 422: ValidationFailed.code}
-"""The codes of statuses whose phrases differ between the versions of Python."""
+CODES = {413: BodyTooLarge.code, 422: ValidationFailed.code, 500: InternalError.code}
+"""The codes of statuses whose code is not their title in snake case."""
 
 
 def problem(
@@ -136,7 +181,7 @@ def _response(
 ) -> Response:
     document = {
         "type": "about:blank",
-        "title": phrase(status),
+        "title": title(status),
         "status": status,
         "detail": detail,
         "code": code,
@@ -157,7 +202,8 @@ def allowed_methods(request: Request) -> str:
             for route in app.routes
         )
     ]
-    return ", ".join(allowed or ("GET", "HEAD"))  # The static files of /docs are no routes.
+    allowed = allowed or ["GET"]  # The static files of /docs are no routes.
+    return ", ".join(allowed).replace("GET", "GET, HEAD")
 
 
 async def on_api_error(request: Request, error: Exception) -> Response:
@@ -184,21 +230,15 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
         return problem(request, NotFound(), headers)
     if status == 405:
         return problem(request, MethodNotAllowed(), headers | {"Allow": allowed_methods(request)})
-    if error.detail == UNREADABLE_BODY:
-        mistake = ValidationFailed.at("body", msg=error.detail, type="json_invalid")
-        return problem(request, mistake, headers)
     if status in (204, 304):  # These have no body.
         return Response(status_code=status, headers=headers)
-    code = CODES.get(status) or re.sub(r"[^a-z]+", "_", phrase(status).lower())
+    code = CODES.get(status) or re.sub(r"[^a-z]+", "_", title(status).lower())
     return _response(request, status, code, str(error.detail), {}, headers)
 
 
-def phrase(status: int) -> str:
-    """The reason phrase of a status."""
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:  # The status is not registered.
-        return "Error"
+def title(status: int) -> str:
+    """The title of a problem with this status."""
+    return TITLES.get(status, "Error")
 
 
 async def on_database_error(request: Request, error: Exception) -> Response:

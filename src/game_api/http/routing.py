@@ -1,14 +1,16 @@
 """The route class of every endpoint, and the steps before FastAPI reads a request."""
 
 import asyncio
+import json
 import re
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pymongo
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Scope
 
 from game_api.database.client import DEADLINE, GRACE
 from game_api.errors import DatabaseUnavailable
@@ -52,16 +54,10 @@ def with_checked_query(route: ApiRoute) -> Step:
     parameters = route.dependant.query_params
     known = {parameter.alias for parameter in parameters}
     repeatable = {parameter.alias for parameter in parameters if parameter.default == []}
-    # Parameters that share a prefix (`attr.<key>`) are declared by a pattern in `openapi_extra`.
-    patterns = [
-        re.compile(pattern)
-        for parameter in (route.openapi_extra or {}).get("parameters", ())
-        for pattern in parameter["schema"]["patternProperties"]
-    ]
 
     def check(request: Request) -> None:
         for name in request.query_params:
-            if name not in known and not any(p.fullmatch(name) for p in patterns):
+            if name not in known:
                 raise ValidationFailed.at(
                     "query", name, msg="Unknown query parameter", type="extra_forbidden"
                 )
@@ -81,9 +77,10 @@ def with_checked_query(route: ApiRoute) -> Step:
 
 
 def with_checked_body(handler: Handler) -> Handler:
-    """Read the body within its time and size limits, and check its content type.
+    """Read the body within its time and size limits, check its content type, and decode it.
 
-    Raises RequestTimeout, UnsupportedMediaType, and BodyTooLarge without reading the rest.
+    Raises RequestTimeout, UnsupportedMediaType, ValidationFailed, and BodyTooLarge without reading
+    the rest.
     """
 
     async def checked(request: Request) -> Response:
@@ -92,9 +89,12 @@ def with_checked_body(handler: Handler) -> Handler:
                 body = await read_body(request)
         except TimeoutError:
             raise RequestTimeout() from None
-        if body and not JSON_MEDIA_TYPE.fullmatch(request.headers.get("content-type", "")):
-            raise UnsupportedMediaType()
-        return await handler(Request(request.scope, replay(body)))
+        if body:
+            if not JSON_MEDIA_TYPE.fullmatch(request.headers.get("content-type", "")):
+                raise UnsupportedMediaType()
+            if request.headers.get("content-encoding", "identity").lower() != "identity":
+                raise UnsupportedMediaType("The body must not be compressed.")
+        return await handler(JsonRequest(request.scope, body))
 
     return checked
 
@@ -111,13 +111,48 @@ async def read_body(request: Request) -> bytes:
     return bytes(body)
 
 
-def replay(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """An ASGI `receive` that returns a body which was already read."""
+class JsonRequest(Request):
+    """A request whose body has been read. The value `null` counts as no body."""
 
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+    def __init__(self, scope: Scope, body: bytes) -> None:
+        super().__init__(scope)
+        self.value = decode(body) if body else None
 
-    return receive
+    async def body(self) -> bytes:
+        return b"" if self.value is None else b"json"  # FastAPI only checks if there is one.
+
+    async def json(self) -> Any:
+        return self.value
+
+
+def decode(body: bytes) -> Any:
+    """The value of a JSON document, in which no object has the same key twice.
+
+    Raises ValidationFailed.
+    """
+    try:
+        return json.loads(body, object_pairs_hook=unique, parse_constant=refuse_constant)
+    except json.JSONDecodeError as error:
+        raise ValidationFailed.at("body", error.pos, msg=error.msg, type="json_invalid") from None
+    except RecursionError:
+        raise ValidationFailed.at("body", msg="Nested too deeply", type="json_invalid") from None
+    except ValueError as error:  # Bytes that are not UTF-8, or a number with too many digits.
+        raise ValidationFailed.at("body", msg=str(error), type="json_invalid") from None
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of an object. Raises ValidationFailed for a repeated name."""
+    members: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in members:
+            raise ValidationFailed.at("body", name, msg="Given more than once", type="repeated")
+        members[name] = value
+    return members
+
+
+def refuse_constant(name: str) -> None:
+    """JSON has no `NaN` and no infinities, which Python's decoder accepts."""
+    raise ValueError(f"{name} is not JSON")
 
 
 def with_deadline(handler: Handler) -> Handler:

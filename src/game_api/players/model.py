@@ -36,7 +36,7 @@ DisplayName = Annotated[
     Field(
         description="The name that other players see.",
         examples=["Ada L."],
-        json_schema_extra={"pattern": VISIBLE_TEXT},
+        json_schema_extra=VISIBLE_TEXT,
     ),
 ]
 Region = Annotated[
@@ -58,8 +58,8 @@ class PlayerProfile(BaseModel):
     attributes: Attributes = Field(default_factory=dict)
 
 
-@with_config(extra="forbid")
-class PlayerChanges(TypedDict, total=False):
+@with_config(extra="forbid", json_schema_extra={"examples": [{"display_name": "Ada L."}]})
+class PlayerUpdate(TypedDict, total=False):
     """The fields to change; absent fields keep their values."""
 
     username: Username
@@ -113,7 +113,7 @@ class Player(odmantic.Model):
             updated_at=now,
         )
 
-    def change(self, changes: PlayerChanges, now: datetime) -> None:
+    def change(self, changes: PlayerUpdate, now: datetime) -> None:
         """Change these fields and count one version; do nothing if they have these values."""
         effective = {
             key: new for key, new in changes.items() if not unchanged(getattr(self, key), new)

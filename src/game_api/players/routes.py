@@ -7,13 +7,14 @@ from fastapi import APIRouter, Depends, Request, Response
 from game_api.errors import DatabaseUnavailable, VersionMismatch
 from game_api.http.dependencies import Now, app_object
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
-from game_api.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
+from game_api.http.pagination import Cursor, Limit, decode_cursor
 from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
 from game_api.http.routing import ApiRoute
 from game_api.ids import new_id
+from game_api.players import schemas
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
-from game_api.players.model import Player, PlayerChanges, PlayerId, Username
-from game_api.players.schemas import NewPlayer, PlayerOut
+from game_api.players.model import Player, PlayerUpdate, PlayerId, Username
+from game_api.players.schemas import PlayerCreate, PlayerPage
 from game_api.players.store import PlayerStore, Rule
 
 router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
@@ -43,34 +44,39 @@ Players = Annotated[PlayerStore, Depends(app_object(PlayerStore))]
     },
 )
 async def create_player(
-    body: NewPlayer, request: Request, response: Response, players: Players, now: Now
-) -> PlayerOut:
+    body: PlayerCreate, request: Request, response: Response, players: Players, now: Now
+) -> schemas.Player:
     """Create a player."""
     player = Player.new(body.player_id or new_id(), body, now)
     await players.create(player)
     response.headers["Location"] = f"{request.url.path}/{player.id}"
     response.headers["ETag"] = etag(player.version)
-    return PlayerOut.from_player(player)
+    return schemas.Player.of(player)
 
 
-@router.get("", operation_id="listPlayers", responses=problems(DatabaseUnavailable))
+@router.get(
+    "",
+    operation_id="listPlayers",
+    responses={200: {"description": "One page of players."}, **problems(DatabaseUnavailable)},
+)
 async def list_players(
     players: Players,
     username: Username | None = None,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> Page[PlayerOut]:
+) -> PlayerPage:
     """Players sorted by player_id, or only the one with this username (case-insensitive)."""
     filters = {"list": "players", "username": username and username.lower()}
     after = None if cursor is None else decode_cursor(filters, cursor)
     found = await players.list(username, limit + 1, after)
-    return page_of([PlayerOut.from_player(player) for player in found], limit, filters, "player_id")
+    items = [schemas.Player.of(player) for player in found]
+    return PlayerPage.of(items, limit, filters, "player_id")
 
 
 @router.get(
     "/{player_id}",
     operation_id="getPlayer",
-    response_model=PlayerOut,
+    response_model=schemas.Player,
     responses={
         200: {"description": "The player.", "headers": ETAG},
         **NOT_MODIFIED,
@@ -79,13 +85,13 @@ async def list_players(
 )
 async def get_player(
     player_id: PlayerId, known: IfNoneMatch, response: Response, players: Players
-) -> PlayerOut | Response:
+) -> schemas.Player | Response:
     """A player."""
     player = await players.get(player_id)
     if known and known.match_weakly(player.version):
         return not_modified(player.version)
     response.headers["ETag"] = etag(player.version)
-    return PlayerOut.from_player(player)
+    return schemas.Player.of(player)
 
 
 @router.put(
@@ -98,24 +104,28 @@ async def get_player(
 )
 async def update_player(
     player_id: PlayerId,
-    body: PlayerChanges,
+    body: PlayerUpdate,
     condition: IfMatch,
     response: Response,
     players: Players,
     now: Now,
-) -> PlayerOut:
+) -> schemas.Player:
     """Change a player. Absent fields keep their values; `attributes` is replaced as a whole."""
     rule: Rule[None] = provided(condition, lambda player: player.change(body, now))
     player, _ = await players.change(player_id, rule)
     response.headers["ETag"] = etag(player.version)
-    return PlayerOut.from_player(player)
+    return schemas.Player.of(player)
 
 
 @router.delete(
     "/{player_id}",
     operation_id="deletePlayer",
     status_code=204,
-    responses=problems(PlayerNotFound, InSession, VersionMismatch, DatabaseUnavailable),
+    response_class=Response,  # Without a body, there is no content type.
+    responses={
+        204: {"description": "The player is deleted."},
+        **problems(PlayerNotFound, InSession, VersionMismatch, DatabaseUnavailable),
+    },
 )
 async def delete_player(player_id: PlayerId, condition: IfMatch, players: Players) -> None:
     """Delete a player who has no seat in a live session."""

@@ -3,16 +3,18 @@
 from pydantic import BaseModel, ConfigDict, Field
 
 from game_api.clock import Timestamp
-from game_api.players.model import Player, PlayerId, PlayerProfile
-from game_api.values import Attributes
+from game_api.http.pagination import Page
+from game_api.players import model
+from game_api.players.model import PlayerId, PlayerProfile
+from game_api.values import Attributes, Int32, Int64
 
 
-class NewPlayer(PlayerProfile):
+class PlayerCreate(PlayerProfile):
     """A player to create."""
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"username": "ada", "region": "eu-central-1"}]},
+        json_schema_extra={"examples": [{"username": "Ada", "region": "eu-central-1"}]},
     )
 
     # An empty string stands for an absent id. The factory keeps `null` out of the schema.
@@ -22,21 +24,40 @@ class NewPlayer(PlayerProfile):
     )
 
 
-class PlayerOut(BaseModel):
+class Player(BaseModel):
     """A player."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "player_id": "ada",
+                    "username": "Ada",
+                    "display_name": "Ada L.",
+                    "region": "eu-central-1",
+                    "rating": 1000,
+                    "attributes": {"clan": "analysts", "level": 5},
+                    "created_at": "2026-11-22T19:00:00.123Z",
+                    "updated_at": "2026-11-22T19:00:00.123Z",
+                    "version": 1,
+                }
+            ]
+        }
+    )
 
     player_id: str
     username: str
     display_name: str
     region: str | None
-    rating: int
+    rating: Int32
     attributes: Attributes
     created_at: Timestamp
     updated_at: Timestamp
-    version: int
+    version: Int64
 
     @classmethod
-    def from_player(cls, player: Player) -> "PlayerOut":
+    def of(cls, player: model.Player) -> "Player":
+        """The resource that shows this player."""
         return cls.model_construct(
             player_id=player.id,
             username=player.username,
@@ -48,3 +69,7 @@ class PlayerOut(BaseModel):
             updated_at=player.updated_at,
             version=player.version,
         )
+
+
+class PlayerPage(Page[Player]):
+    """One page of a list of players."""

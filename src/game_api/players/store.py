@@ -11,7 +11,7 @@ from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.errors import DatabaseUnavailable
 from game_api.ids import new_token
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
-from game_api.players.model import Player, PlayerChanges
+from game_api.players.model import Player, PlayerUpdate
 from game_api.seats.claims import Claim, Claims
 from game_api.values import INCARNATION
 
@@ -20,7 +20,7 @@ Rule = Callable[[Player], Result]
 """Changes the player that it is given, raises an error, or changes nothing."""
 
 PLAYERS = +Player
-CHANGEABLE = {*PlayerChanges.__annotations__, "username_key", "updated_at", "version", "write"}
+CHANGEABLE = {*PlayerUpdate.__annotations__, "username_key", "updated_at", "version", "write"}
 """The fields that a change writes; the claim is not among them, because it belongs to sessions."""
 
 

@@ -10,7 +10,9 @@ class SessionNotFound(ApiError):
 
     status = 404
     code = "session_not_found"
-    members = {"session_id": {"type": "string"}}
+    members = {
+        "session_id": {"type": "string", "examples": ["01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1"]}
+    }
 
     def __init__(self, session_id: str) -> None:
         super().__init__(session_id=session_id)
@@ -34,7 +36,10 @@ class AlreadyInSession(Conflict):
     """The player has a seat in another live session."""
 
     code = "already_in_session"
-    members = {"session_id": {"type": "string"}, "player_id": {"type": "string"}}
+    members = {
+        "session_id": {"type": "string", "examples": ["01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1"]},
+        "player_id": {"type": "string", "examples": ["ada"]},
+    }
 
     def __init__(self, session_id: str, player_id: str) -> None:
         super().__init__(session_id=session_id, player_id=player_id)
@@ -50,7 +55,7 @@ class SessionNotJoinable(Conflict):
     """The session can't be joined in its current status."""
 
     code = "session_not_joinable"
-    members = {"session_status": {"type": "string"}}
+    members = {"session_status": {"type": "string", "examples": ["ended"]}}
 
     def __init__(self, session_status: str) -> None:
         super().__init__(session_status=session_status)
@@ -60,7 +65,7 @@ class SessionOver(Conflict):
     """The session has ended and can no longer be changed."""
 
     code = "session_over"
-    members = {"session_status": {"type": "string"}}
+    members = {"session_status": {"type": "string", "examples": ["ended"]}}
 
     def __init__(self, session_status: str) -> None:
         super().__init__(session_status=session_status)
@@ -71,9 +76,13 @@ class IllegalTransition(Conflict):
 
     code = "illegal_transition"
     members = {
-        "from": {"type": "string"},
-        "to": {"type": "string"},
-        "allowed": {"type": "array", "items": {"type": "string"}},
+        "from": {"type": "string", "examples": ["active"]},
+        "to": {"type": "string", "examples": ["waiting"]},
+        "allowed": {
+            "type": "array",
+            "items": {"type": "string"},
+            "examples": [["ended", "cancelled"]],
+        },
     }
 
     def __init__(self, source: str, target: str, allowed: Sequence[str]) -> None:
@@ -85,7 +94,10 @@ class NotEnoughPlayers(Conflict):
     """Fewer players than `min_players` are seated."""
 
     code = "not_enough_players"
-    members = {"player_count": {"type": "integer"}, "min_players": {"type": "integer"}}
+    members = {
+        "player_count": {"type": "integer", "examples": [3]},
+        "min_players": {"type": "integer", "examples": [4]},
+    }
 
     def __init__(self, player_count: int, min_players: int) -> None:
         super().__init__(player_count=player_count, min_players=min_players)
@@ -95,7 +107,7 @@ class TooManyMembers(Conflict):
     """More players than the new `max_players` are seated."""
 
     code = "too_many_members"
-    members = {"player_count": {"type": "integer"}}
+    members = {"player_count": {"type": "integer", "examples": [3]}}
 
     def __init__(self, player_count: int) -> None:
         super().__init__(player_count=player_count)

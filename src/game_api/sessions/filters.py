@@ -5,32 +5,40 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from game_api.database.client import Document
+from game_api.values import LIVE
 
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
 class SessionFilter:
-    """The criteria of a list of sessions; None and empty values match every session."""
+    """The criteria of a list of sessions; None and empty values match every live session."""
 
     status: tuple[str, ...] = ()
+    """The statuses to select; empty for all live sessions."""
     game_mode: str | None = None
     region: str | None = None
     min_free_slots: int | None = None
     host_player_id: str | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    joinable: bool = False
+    """Whether to select only the sessions that a new player may join."""
 
     def query(self) -> Document:
         """The filter for the database. It never matches private sessions."""
-        query: Document = {"visibility": "public"}
-        if self.status:
-            query["status"] = {"$in": sorted(set(self.status))}
+        query: Document = {
+            "visibility": "public",
+            "status": {"$in": sorted(set(self.status) or LIVE)},
+        }
         if self.game_mode is not None:
             query["game_mode"] = self.game_mode
         if self.region is not None:
             query["region"] = self.region
-        if self.min_free_slots is not None:
-            query["free_slots"] = {"$gte": self.min_free_slots}
+        free_slots = max(self.min_free_slots or 0, int(self.joinable))
+        if free_slots:
+            query["free_slots"] = {"$gte": free_slots}
+        if self.joinable:
+            query["$or"] = [{"status": "waiting"}, {"status": "active", "join_in_progress": True}]
         if self.host_player_id is not None:
             query["host_player_id"] = self.host_player_id
         for key, text in self.attributes.items():

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 import odmantic
 from odmantic.query import desc
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, with_config
-from typing_extensions import TypedDict
+from typing_extensions import TypeAliasType, TypedDict
 
 from game_api.errors import InvalidField
 from game_api.ids import new_token
@@ -43,10 +43,19 @@ from game_api.values import (
 Events = tuple[Event, ...]
 """The events of one version; none if nothing changed."""
 
-Status = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
-Visibility = Literal["public", "private"]
+SessionStatus = TypeAliasType(
+    "SessionStatus",
+    Annotated[
+        Literal["waiting", "starting", "active", "ended", "cancelled", "expired"],
+        Field(description="The first three are live; the last three are final."),
+    ],
+)
+Visibility = TypeAliasType(
+    "Visibility",
+    Annotated[Literal["public", "private"], Field(description="Private sessions are in no list.")],
+)
 
-TRANSITIONS: dict[str, tuple[Status, ...]] = {
+TRANSITIONS: dict[str, tuple[SessionStatus, ...]] = {
     "waiting": ("starting", "cancelled"),
     "starting": ("waiting", "active", "cancelled"),
     "active": ("ended", "cancelled"),
@@ -65,7 +74,7 @@ SessionName = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=64),
     VisibleText,
-    Field(examples=["Friday duel"], json_schema_extra={"pattern": VISIBLE_TEXT}),
+    Field(examples=["Friday duel"], json_schema_extra=VISIBLE_TEXT),
 ]
 GameMode = Annotated[
     str,
@@ -77,12 +86,12 @@ Team = Annotated[
     str,
     StringConstraints(strict=True, min_length=1, max_length=32),
     VisibleText,
-    Field(examples=["red"], json_schema_extra={"pattern": VISIBLE_TEXT}),
+    Field(examples=["red"], json_schema_extra=VISIBLE_TEXT),
 ]
 
 
-class Server(BaseModel):
-    """The address of the game server of a session."""
+class ServerAddress(BaseModel):
+    """Where the game server of a session listens."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -123,11 +132,11 @@ class SessionSettings(BaseModel):
     attributes: Attributes = Field(default_factory=dict)
 
 
-@with_config(extra="forbid")
-class SessionChanges(TypedDict, total=False):
+@with_config(extra="forbid", json_schema_extra={"examples": [{"max_players": 4}]})
+class SessionUpdate(TypedDict, total=False):
     """The fields to change; absent fields keep their values."""
 
-    status: Status
+    status: SessionStatus
     name: SessionName
     max_players: SeatCount
     min_players: SeatCount
@@ -135,12 +144,12 @@ class SessionChanges(TypedDict, total=False):
     visibility: Visibility
     join_in_progress: StrictBool
     host_player_id: PlayerId
-    server: Server | None
+    server: ServerAddress | None
     attributes: Attributes
 
 
-@with_config(extra="forbid")
-class MemberChanges(TypedDict, total=False):
+@with_config(extra="forbid", json_schema_extra={"examples": [{"ready": True}]})
+class MemberUpdate(TypedDict, total=False):
     """The fields to change; absent fields keep their values."""
 
     ready: StrictBool
@@ -172,7 +181,7 @@ class Session(odmantic.Model):
     name: str
     game_mode: str
     region: str | None = None
-    status: Status = "waiting"
+    status: SessionStatus = "waiting"
     visibility: Visibility = "public"
     max_players: int
     min_players: int = 1
@@ -180,7 +189,7 @@ class Session(odmantic.Model):
     join_in_progress: bool = False
     host_player_id: str | None = None
     members: tuple[Member, ...] = ()
-    server: Server | None = None
+    server: ServerAddress | None = None
     attributes: dict[str, bool | int | float | str]
     created_at: datetime
     updated_at: datetime
@@ -248,7 +257,7 @@ class Session(odmantic.Model):
         self.members = tuple(m for m in self.members if m.player_id != player_id)
         return self._finish(Event("left", (player_id,)), host, status, now)
 
-    def change_member(self, player_id: str, changes: MemberChanges, now: datetime) -> Events:
+    def change_member(self, player_id: str, changes: MemberUpdate, now: datetime) -> Events:
         """Change the readiness or the team of a member."""
         member = self.member(player_id)
         if member is None:
@@ -263,7 +272,7 @@ class Session(odmantic.Model):
         event = Event("member_changed", (player_id,), fields)
         return self._finish(event, self.host_player_id, self.status, now)
 
-    def change(self, changes: SessionChanges, now: datetime) -> Events:
+    def change(self, changes: SessionUpdate, now: datetime) -> Events:
         """Make all of these changes to settings and status, or none of them."""
         effective: dict[str, Any] = {
             key: new for key, new in changes.items() if not unchanged(getattr(self, key), new)
@@ -292,7 +301,7 @@ class Session(odmantic.Model):
         """Ask for a write without a new version, for changes that clients do not see as one."""
         self.revision += 1
 
-    def _check_transition(self, target: Status, min_players: int) -> None:
+    def _check_transition(self, target: SessionStatus, min_players: int) -> None:
         if target not in (self.status, *TRANSITIONS[self.status]):
             raise IllegalTransition(self.status, target, TRANSITIONS[self.status])
         # A session may stay `active` with fewer players, but `starting` would become `waiting`.
@@ -311,7 +320,7 @@ class Session(odmantic.Model):
         self.free_slots = self.max_players - len(self.members)
 
     def _finish(
-        self, event: Event | None, host: str | None, status: Status, now: datetime
+        self, event: Event | None, host: str | None, status: SessionStatus, now: datetime
     ) -> Events:
         """Update what follows from a change, and count one version.
 

@@ -3,11 +3,12 @@
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, Query, Request, Response
+from pydantic import StringConstraints
 
 from game_api.errors import DatabaseUnavailable, VersionMismatch
 from game_api.http.dependencies import Now, app_object
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
-from game_api.http.pagination import Cursor, Limit, Page, decode_cursor, page_of
+from game_api.http.pagination import Cursor, Limit, decode_cursor
 from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
 from game_api.http.problems import ValidationFailed
 from game_api.http.routing import ApiRoute
@@ -15,6 +16,7 @@ from game_api.ids import new_id
 from game_api.players.errors import PlayerNotFound
 from game_api.players.model import PlayerId, Region
 from game_api.players.routes import Players
+from game_api.sessions import schemas
 from game_api.sessions.errors import (
     AlreadyInSession,
     IllegalTransition,
@@ -32,17 +34,23 @@ from game_api.sessions.filters import SessionFilter
 from game_api.sessions.model import (
     Events,
     GameMode,
-    MemberChanges,
+    MemberUpdate,
     Session,
-    SessionChanges,
+    SessionUpdate,
     SessionId,
-    Status,
+    SessionStatus,
     check_seats,
 )
 from game_api.sessions.rounds import Rule
-from game_api.sessions.schemas import JoinRequest, NewSession, Party, SessionOut
+from game_api.sessions.schemas import PartyJoin, SessionCreate, SessionJoin, SessionPage
 from game_api.sessions.store import SessionStore
-from game_api.values import MAX_ATTRIBUTE_TEXT, MAX_ATTRIBUTES
+from game_api.values import (
+    MAX_ATTRIBUTE_KEY,
+    MAX_ATTRIBUTE_TEXT,
+    MAX_ATTRIBUTES,
+    DecimalText,
+    TrueOrFalse,
+)
 
 router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], route_class=ApiRoute)
 players_router = APIRouter(prefix="/api/v1/players", tags=["players"], route_class=ApiRoute)
@@ -53,28 +61,17 @@ SESSION_RESPONSE: dict[int | str, dict[str, Any]] = {
     200: {"description": "The current session.", "headers": ETAG}
 }
 
-ATTRIBUTE_PREFIX = "attr."
-ATTRIBUTE_FILTERS = {
-    "name": "attributes",
-    "in": "query",
-    "style": "form",
-    "explode": True,
-    "description": "`attr.<key>=<value>` selects the sessions whose attribute has exactly this "
-    "value. `attr.level=5` matches the number 5 and the string `5`.",
-    "schema": {
-        "type": "object",
-        "patternProperties": {
-            r"^attr\.[A-Za-z0-9_]{1,64}$": {"type": "string", "maxLength": MAX_ATTRIBUTE_TEXT}
-        },
-        "additionalProperties": False,
-        "maxProperties": MAX_ATTRIBUTES,
-    },
-}
+AttributeFilter = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[A-Za-z0-9_]{1,64}:", max_length=MAX_ATTRIBUTE_KEY + 1 + MAX_ATTRIBUTE_TEXT
+    ),
+]
 
 
-def session_response(response: Response, session: Session) -> SessionOut:
+def session_response(response: Response, session: Session) -> schemas.Session:
     response.headers["ETag"] = etag(session.version)
-    return SessionOut.from_session(session)
+    return schemas.Session.of(session)
 
 
 @router.post(
@@ -97,8 +94,8 @@ def session_response(response: Response, session: Session) -> SessionOut:
     },
 )
 async def create_session(
-    body: NewSession, request: Request, response: Response, sessions: Sessions, now: Now
-) -> SessionOut:
+    body: SessionCreate, request: Request, response: Response, sessions: Sessions, now: Now
+) -> schemas.Session:
     """Create a session. The host, if given, takes the first seat."""
     session = Session.new(new_id(), body, body.host_player_id or None, now)
     session = await sessions.create(session)
@@ -109,58 +106,71 @@ async def create_session(
 @router.get(
     "",
     operation_id="listSessions",
-    responses=problems(DatabaseUnavailable),
-    openapi_extra={"parameters": [ATTRIBUTE_FILTERS]},
+    responses={200: {"description": "One page of sessions."}, **problems(DatabaseUnavailable)},
 )
 async def list_sessions(
-    request: Request,
     sessions: Sessions,
-    status: Annotated[list[Status], Query(description="Any of these.")] = [],
+    status: Annotated[
+        list[SessionStatus],
+        Query(description="Any of these statuses. The default is every live one."),
+    ] = [],
     game_mode: GameMode | None = None,
     region: Region | None = None,
-    min_free_slots: Annotated[int | None, Query(ge=0, le=256)] = None,
+    min_free_slots: Annotated[int | None, Query(ge=0, le=256), DecimalText] = None,
     host_player_id: PlayerId | None = None,
+    attribute: Annotated[
+        list[AttributeFilter],
+        Query(
+            max_length=MAX_ATTRIBUTES,
+            description="`key:value` selects the sessions whose attribute has exactly this value. "
+            "`level:5` matches the number 5 and the string `5`. Several must all match.",
+            examples=[["map:harbour", "ranked:true"]],
+        ),
+    ] = [],
+    joinable: Annotated[
+        bool,
+        Query(
+            description="`true` selects the sessions with a free seat that a new player may join: "
+            "`waiting`, or `active` with `join_in_progress`. `false` selects nothing in particular."
+        ),
+        TrueOrFalse,
+    ] = False,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> Page[SessionOut]:
-    """Public sessions, newest first."""
+) -> SessionPage:
+    """Public sessions, newest first; without `status`, the live ones."""
     wanted = SessionFilter(
         status=tuple(sorted(set(status))),
         game_mode=game_mode,
         region=region,
         min_free_slots=min_free_slots,
         host_player_id=host_player_id,
-        attributes=attribute_filters(request),
+        attributes=attribute_filters(attribute),
+        joinable=joinable,
     )
     filters = {"list": "sessions", **wanted.query()}
     before = None if cursor is None else decode_cursor(filters, cursor)
     found = await sessions.list(wanted, limit + 1, before)
-    return page_of(
-        [SessionOut.from_session(session) for session in found], limit, filters, "session_id"
-    )
+    items = [schemas.Session.of(session) for session in found]
+    return SessionPage.of(items, limit, filters, "session_id")
 
 
-def attribute_filters(request: Request) -> dict[str, str]:
-    """The `attr.<key>=<value>` parameters, by key."""
-    wanted = {
-        name.removeprefix(ATTRIBUTE_PREFIX): text
-        for name, text in request.query_params.items()
-        if name.startswith(ATTRIBUTE_PREFIX)
-    }
-    if len(wanted) > MAX_ATTRIBUTES:
-        raise ValidationFailed.at("query", "attr", msg=f"at most {MAX_ATTRIBUTES} attributes")
-    for key, text in wanted.items():
-        if len(text) > MAX_ATTRIBUTE_TEXT:
+def attribute_filters(filters: list[str]) -> dict[str, str]:
+    """The values of `key:value` filters, by key. Raises ValidationFailed for a repeated key."""
+    wanted: dict[str, str] = {}
+    for key, _, text in (each.partition(":") for each in filters):
+        if key in wanted:
             raise ValidationFailed.at(
-                "query", ATTRIBUTE_PREFIX + key, msg=f"at most {MAX_ATTRIBUTE_TEXT} characters"
+                "query", "attribute", msg=f"the key {key} is given more than once", type="repeated"
             )
+        wanted[key] = text
     return wanted
 
 
 @router.get(
     "/{session_id}",
     operation_id="getSession",
-    response_model=SessionOut,
+    response_model=schemas.Session,
     responses={
         **SESSION_RESPONSE,
         **NOT_MODIFIED,
@@ -169,7 +179,7 @@ def attribute_filters(request: Request) -> dict[str, str]:
 )
 async def get_session(
     session_id: SessionId, known: IfNoneMatch, response: Response, sessions: Sessions
-) -> SessionOut | Response:
+) -> schemas.Session | Response:
     """A session."""
     session = await sessions.get(session_id)
     if known and known.match_weakly(session.version):
@@ -196,12 +206,12 @@ async def get_session(
 )
 async def update_session(
     session_id: SessionId,
-    body: SessionChanges,
+    body: SessionUpdate,
     condition: IfMatch,
     response: Response,
     sessions: Sessions,
     now: Now,
-) -> SessionOut:
+) -> schemas.Session:
     """Change the status and settings of a session, all or nothing; absent fields stay unchanged."""
     if "min_players" in body and "max_players" in body:
         check_seats(body["min_players"], body["max_players"])
@@ -227,11 +237,11 @@ async def update_session(
 )
 async def join_session_as_party(
     session_id: SessionId,
-    body: Party,
+    body: PartyJoin,
     response: Response,
     sessions: Sessions,
     now: Now,
-) -> SessionOut:
+) -> schemas.Session:
     """Seat a party, all of its players or none, as one version."""
     session, _ = await sessions.join(
         session_id, lambda session: session.join(body.player_ids, None, now)
@@ -244,7 +254,11 @@ async def join_session_as_party(
     operation_id="joinSession",
     responses={
         200: {"description": "The player was already seated.", "headers": ETAG},
-        201: {"description": "The player has taken a seat.", "model": SessionOut, "headers": ETAG},
+        201: {
+            "description": "The player has taken a seat.",
+            "model": schemas.Session,
+            "headers": ETAG,
+        },
         **problems(
             SessionNotFound,
             PlayerNotFound,
@@ -263,12 +277,11 @@ async def join_session(
     response: Response,
     sessions: Sessions,
     now: Now,
-    body: Annotated[JoinRequest, Body(default_factory=JoinRequest)],
-) -> SessionOut:
+    body: Annotated[SessionJoin | None, Body()] = None,
+) -> schemas.Session:
     """Take a seat. The first player in a session becomes its host."""
-    rule: Rule[Events] = provided(
-        condition, lambda session: session.join([player_id], body.team or None, now)
-    )
+    team = body.team or None if body is not None else None
+    rule: Rule[Events] = provided(condition, lambda session: session.join([player_id], team, now))
     session, events = await sessions.join(session_id, rule)
     response.status_code = 201 if events else 200
     return session_response(response, session)
@@ -287,12 +300,12 @@ async def join_session(
 async def update_member(
     session_id: SessionId,
     player_id: PlayerId,
-    body: MemberChanges,
+    body: MemberUpdate,
     condition: IfMatch,
     response: Response,
     sessions: Sessions,
     now: Now,
-) -> SessionOut:
+) -> schemas.Session:
     """Change the team or the readiness of a member."""
     rule: Rule[Events] = provided(
         condition, lambda session: session.change_member(player_id, body, now)
@@ -305,7 +318,11 @@ async def update_member(
     "/{session_id}/players/{player_id}",
     operation_id="leaveSession",
     status_code=204,
-    responses=problems(SessionNotFound, VersionMismatch, DatabaseUnavailable),
+    response_class=Response,  # Without a body, there is no content type.
+    responses={
+        204: {"description": "The player has no seat in the session."},
+        **problems(SessionNotFound, VersionMismatch, DatabaseUnavailable),
+    },
 )
 async def leave_session(
     session_id: SessionId, player_id: PlayerId, condition: IfMatch, sessions: Sessions, now: Now
@@ -325,7 +342,7 @@ async def leave_session(
 )
 async def get_player_session(
     player_id: PlayerId, response: Response, players: Players, sessions: Sessions
-) -> SessionOut:
+) -> schemas.Session:
     """The live session in which the player has a seat.
 
     `If-None-Match` is ignored, because the player's next session may have the same version.

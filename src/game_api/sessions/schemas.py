@@ -6,12 +6,16 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from game_api.clock import Timestamp
+from game_api.http.pagination import Page
 from game_api.players.model import PlayerId
-from game_api.sessions.model import Server, Session, SessionSettings, Status, Team, Visibility
-from game_api.values import Attributes
+from game_api.sessions import model
+from game_api.sessions.model import SessionSettings, SessionStatus, Team, Visibility
+from game_api.values import Attributes, Int32, Int64
+
+SESSION_ID = "01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1"
 
 
-class NewSession(SessionSettings):
+class SessionCreate(SessionSettings):
     """A session to create."""
 
     model_config = ConfigDict(
@@ -27,10 +31,10 @@ class NewSession(SessionSettings):
     )
 
 
-class JoinRequest(BaseModel):
+class SessionJoin(BaseModel):
     """How a player joins."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"team": "red"}]})
 
     team: Team = Field(default_factory=str, description="No team if it is absent.")
 
@@ -41,7 +45,7 @@ def _check_unique(player_ids: list[str]) -> list[str]:
     return player_ids
 
 
-class Party(BaseModel):
+class PartyJoin(BaseModel):
     """Players who join together, all or none."""
 
     model_config = ConfigDict(
@@ -55,7 +59,7 @@ class Party(BaseModel):
     ]
 
 
-class MemberOut(BaseModel):
+class Member(BaseModel):
     """A player who has a seat."""
 
     player_id: str
@@ -64,32 +68,83 @@ class MemberOut(BaseModel):
     joined_at: Timestamp
 
 
-class SessionOut(BaseModel):
+class GameServer(BaseModel):
+    """Where the game server of a session listens."""
+
+    address: str = Field(description="A host name or an IP address.")
+    port: Int32
+
+    @classmethod
+    def of(cls, server: model.ServerAddress | None) -> "GameServer | None":
+        """The resource that shows this server, if there is one."""
+        if server is None:
+            return None
+        return cls.model_construct(address=server.address, port=server.port)
+
+
+class Session(BaseModel):
     """A session; `player_count + free_slots = max_players`, members in the order of joining."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "session_id": SESSION_ID,
+                    "name": "Friday duel",
+                    "game_mode": "duel",
+                    "region": "eu-central-1",
+                    "status": "waiting",
+                    "visibility": "public",
+                    "max_players": 2,
+                    "min_players": 1,
+                    "player_count": 1,
+                    "free_slots": 1,
+                    "join_in_progress": False,
+                    "host_player_id": "ada",
+                    "members": [
+                        {
+                            "player_id": "ada",
+                            "team": "red",
+                            "ready": False,
+                            "joined_at": "2026-11-22T19:00:00.123Z",
+                        }
+                    ],
+                    "server": None,
+                    "attributes": {"map": "harbour", "ranked": True},
+                    "created_at": "2026-11-22T19:00:00.123Z",
+                    "updated_at": "2026-11-22T19:00:00.123Z",
+                    "started_at": None,
+                    "ended_at": None,
+                    "version": 1,
+                }
+            ]
+        }
+    )
 
     session_id: str
     name: str
     game_mode: str
     region: str | None
-    status: Status
+    status: SessionStatus
     visibility: Visibility
-    max_players: int
-    min_players: int
-    player_count: int
-    free_slots: int
+    max_players: Int32
+    min_players: Int32
+    player_count: Int32
+    free_slots: Int32
     join_in_progress: bool
     host_player_id: str | None
-    members: list[MemberOut]
-    server: Server | None
+    members: list[Member]
+    server: GameServer | None
     attributes: Attributes
     created_at: Timestamp
     updated_at: Timestamp
     started_at: Timestamp | None
     ended_at: Timestamp | None
-    version: int
+    version: Int64
 
     @classmethod
-    def from_session(cls, session: Session) -> "SessionOut":
+    def of(cls, session: model.Session) -> "Session":
+        """The resource that shows this session."""
         return cls.model_construct(
             session_id=session.id,
             name=session.name,
@@ -104,12 +159,12 @@ class SessionOut(BaseModel):
             join_in_progress=session.join_in_progress,
             host_player_id=session.host_player_id,
             members=[
-                MemberOut.model_construct(
+                Member.model_construct(
                     player_id=m.player_id, team=m.team, ready=m.ready, joined_at=m.joined_at
                 )
                 for m in session.members
             ],
-            server=session.server,
+            server=GameServer.of(session.server),
             attributes=session.attributes,
             created_at=session.created_at,
             updated_at=session.updated_at,
@@ -117,3 +172,7 @@ class SessionOut(BaseModel):
             ended_at=session.ended_at,
             version=session.version,
         )
+
+
+class SessionPage(Page[Session]):
+    """One page of a list of sessions."""

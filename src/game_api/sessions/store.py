@@ -73,7 +73,7 @@ class SessionStore:
         """At most `limit` public sessions, newest first, starting behind the session `before`."""
         query = wanted.query()
         # The database removes a session only some time after its `purge_at`.
-        query["$or"] = [{"purge_at": None}, {"purge_at": {"$gt": utc_now()}}]
+        query["purge_at"] = {"$not": {"$lte": utc_now()}}
         if before is not None:
             query["_id"] = {"$lt": before}  # Ids sort by creation time.
         documents = await self._connection.run(
