@@ -11,7 +11,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from game_api.http.openapi import error_kinds, integers
+from game_api.http.openapi import error_kinds, numbers
 from game_api.sessions.model import TRANSITIONS
 from tests.service import Service
 
@@ -115,11 +115,12 @@ async def test_generators_find_exact_and_named_schemas(document: dict[str, Any])
     assert {"Attributes", "AttributeValue", "SessionStatus", "Visibility"} <= set(schemas)
     text = json.dumps(document)
     assert "patternProperties" not in text and "9.22" not in text
-    for integer in integers(document):
-        assert integer["format"] in ("int32", "int64")
-        limit = 2**31 if integer["format"] == "int32" else 2**63
+    limits = {"int32": 2**31, "int64": 2**63, "double": float("inf")}
+    for number in numbers(document):
+        limit = limits[number["format"]]
+        assert (number["type"] == "number") == (number["format"] == "double")
         for bound in ("minimum", "maximum"):
-            assert type(integer.get(bound, 0)) is int and -limit <= integer.get(bound, 0) < limit
+            assert type(number.get(bound, 0)) is int and -limit <= number.get(bound, 0) < limit
     for _, _, operation in operations(document):
         for parameter in operation.get("parameters", ()):
             assert not {"anyOf", "oneOf", "const"} & set(parameter["schema"]), parameter

@@ -36,7 +36,7 @@ HealthStatus = TypeAliasType("HealthStatus", Literal["ok", "degraded", "down"])
 class Health(BaseModel):
     """The process is running."""
 
-    status: Literal["ok"] = "ok"
+    status: HealthStatus = "ok"
     version: str
     commit: str
 
@@ -44,7 +44,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """The process can serve requests."""
 
-    status: Literal["ok"] = "ok"
+    status: HealthStatus = "ok"
 
 
 class Component(BaseModel):

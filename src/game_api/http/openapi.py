@@ -177,8 +177,8 @@ def complete(app: FastAPI) -> Schema:
         },
         "headers": HEADERS,
     }
-    for integer in integers(document):
-        complete_integer(integer)
+    for number in numbers(document):
+        complete_number(number)
     return document
 
 
@@ -256,20 +256,23 @@ def remove_titles(schema: Schema) -> None:
         part.pop("title", None)
 
 
-def integers(part: Any) -> Iterator[Schema]:
-    """The schemas of integers in a part of the document."""
+def numbers(part: Any) -> Iterator[Schema]:
+    """The schemas of integers and other numbers in a part of the document."""
     if isinstance(part, dict):
-        if part.get("type") == "integer":
+        if part.get("type") in ("integer", "number"):
             yield part
         for value in part.values():
-            yield from integers(value)
+            yield from numbers(value)
     elif isinstance(part, list):
         for value in part:
-            yield from integers(value)
+            yield from numbers(value)
 
 
-def complete_integer(schema: Schema) -> None:
-    """Make the bounds exact, which FastAPI turns into floats, and add the format."""
+def complete_number(schema: Schema) -> None:
+    """Add the format, and make the bounds of an integer exact, which FastAPI turns into floats."""
+    if schema["type"] == "number":
+        schema["format"] = "double"
+        return
     for name in ("minimum", "maximum"):
         if name in schema:
             schema[name] = min(int(schema[name]), 2**63 - 1)
