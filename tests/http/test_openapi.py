@@ -1,6 +1,7 @@
 """The OpenAPI document: its content, and its verification with schemathesis."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -43,7 +44,8 @@ def test_schemathesis_finds_no_failure(
         *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "40"),
         *("--workers", "2", "--generation-database", "none"),
     ]
-    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}  # It imports a module of the tests.
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr
     for phase in ("Examples", "Coverage", "Fuzzing", "Stateful"):

@@ -15,6 +15,8 @@ from game_api.http.problems import (
     PROBLEM_JSON,
     BodyTooLarge,
     InternalError,
+    MethodNotAllowed,
+    NotFound,
     RequestTimeout,
     UnsupportedMediaType,
     ValidationFailed,
@@ -91,25 +93,23 @@ def problems(*kinds: type[ApiError]) -> Responses:
     return {
         status: {
             "description": " ".join(f"`{kind.code}`: {meaning(kind)}" for kind in same_status),
-            "content": {
-                PROBLEM_JSON: {
-                    "schema": {"$ref": "#/components/schemas/Problem"},
-                    "examples": {
-                        kind.code: {"$ref": f"#/components/examples/{kind.__name__}"}
-                        for kind in same_status
-                    },
-                }
-            },
+            "content": problem_content(*same_status),
             "headers": headers(*(["Retry-After"] if status == 503 else [])),
         }
         for status, same_status in by_status.items()
     }
 
 
-DEFAULT_RESPONSE = {
-    "description": "Any other error. Later versions may respond with further statuses and codes.",
-    "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-}
+def problem_content(*kinds: type[ApiError]) -> dict[str, Any]:
+    """The content of a response that shows one of these errors."""
+    return {
+        PROBLEM_JSON: {
+            "schema": {"$ref": "#/components/schemas/Problem"},
+            "examples": {
+                kind.code: {"$ref": f"#/components/examples/{kind.__name__}"} for kind in kinds
+            },
+        }
+    }
 
 
 def meaning(kind: type[ApiError]) -> str:
@@ -226,7 +226,10 @@ def complete_operation(operation: Schema) -> None:
     for status, response in problems(*common).items():
         responses.setdefault(str(status), response)
     operation["description"] += f"\n\n{code_list(responses)}"
-    responses["default"] = dict(DEFAULT_RESPONSE)
+    responses["default"] = {
+        "description": "Any other error. Later versions may add statuses and codes.",
+        "content": problem_content(NotFound, MethodNotAllowed),
+    }
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), **headers("X-Request-ID")}
     operation["responses"] = dict(sorted(responses.items()))

@@ -14,7 +14,9 @@ class PlayerCreate(PlayerProfile):
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"username": "Ada", "region": "eu-central-1"}]},
+        json_schema_extra={
+            "examples": [{"player_id": "ada", "username": "Ada", "region": "eu-central-1"}]
+        },
     )
 
     # An empty string stands for an absent id. The factory keeps `null` out of the schema.

@@ -87,13 +87,14 @@ class Session(BaseModel):
 
     model_config = ConfigDict(
         json_schema_extra={
+            # No member is null, because FastAPI leaves null out of the document.
             "examples": [
                 {
                     "session_id": SESSION_ID,
                     "name": "Friday duel",
                     "game_mode": "duel",
                     "region": "eu-central-1",
-                    "status": "waiting",
+                    "status": "ended",
                     "visibility": "public",
                     "max_players": 2,
                     "min_players": 1,
@@ -105,17 +106,17 @@ class Session(BaseModel):
                         {
                             "player_id": "ada",
                             "team": "red",
-                            "ready": False,
+                            "ready": True,
                             "joined_at": "2026-11-22T19:00:00.123Z",
                         }
                     ],
-                    "server": None,
+                    "server": {"address": "198.51.100.7", "port": 7777},
                     "attributes": {"map": "harbour", "ranked": True},
                     "created_at": "2026-11-22T19:00:00.123Z",
-                    "updated_at": "2026-11-22T19:00:00.123Z",
-                    "started_at": None,
-                    "ended_at": None,
-                    "version": 1,
+                    "updated_at": "2026-11-22T19:20:00.456Z",
+                    "started_at": "2026-11-22T19:01:00.789Z",
+                    "ended_at": "2026-11-22T19:20:00.456Z",
+                    "version": 6,
                 }
             ]
         }
