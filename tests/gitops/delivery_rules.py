@@ -16,6 +16,11 @@ CHILDREN = {("", "Pod"), ("apps", "ReplicaSet"), ("discovery.k8s.io", "EndpointS
 
 NAMESPACES = {"gaming-namespace", "monitoring-namespace", "data-namespace"}
 
+RELEASE_CLIENTS = ".github/workflows/release-clients.yaml"
+
+CLIENTS = {"python": "pypi", "typescript": "npm", "unity": "unity"}
+"""The environment of GitHub from which each client is published."""
+
 
 def the_index_job_runs_before_the_sync(tree: Tree) -> Iterator[str]:
     """The index job and the resources that it needs are PreSync hooks; the others are not.
@@ -174,7 +179,11 @@ def workflows_have_few_permissions(tree: Tree) -> Iterator[str]:
             if "uses" not in body and "timeout-minutes" not in body:
                 yield f"{name}: {job} has no timeout"
             permissions = body.get("permissions", {})
-            if permissions.get("contents") == "write" and job not in ("bump", "promote"):
+            if permissions.get("contents") == "write" and job not in (
+                "bump",
+                "promote",
+                "unity",
+            ):
                 yield f"{name}: {job} may write to the repository"
 
 
@@ -201,6 +210,31 @@ def only_changes_to_the_image_start_a_release(tree: Tree) -> Iterator[str]:
     for path in " ".join(copied).split():
         if "$" not in path and path not in allowed:
             yield f"the Dockerfile copies {path}, but .dockerignore excludes it"
+
+
+def only_the_tag_of_a_client_publishes_it(tree: Tree) -> Iterator[str]:
+    """A client is published by its tag, after the checks, in its environment, without a secret."""
+    workflow, text = tree.workflows()["release-clients"], tree.text(RELEASE_CLIENTS)
+    if workflow["on"] != {"push": {"tags": [f"{client}-v*" for client in CLIENTS]}}:
+        yield f"the clients are published by {workflow['on']}"
+    if workflow["jobs"].keys() != {"ci", *CLIENTS}:
+        yield f"the jobs are {sorted(workflow['jobs'])}"
+    if "secrets." in text:
+        yield "a client is published with a stored secret"
+    for client, environment in CLIENTS.items():
+        job = workflow["jobs"][client]
+        if job.get("if") != f"startsWith(github.ref_name, '{client}-v')":
+            yield f"{client}: is published if {job.get('if')}"
+        if job.get("needs") != "ci":
+            yield f"{client}: is published without the checks"
+        if job.get("environment") != environment:
+            yield f"{client}: the environment is {job.get('environment')}"
+        oidc = {"contents": "read", "id-token": "write"}
+        if job.get("permissions") != ({"contents": "write"} if client == "unity" else oidc):
+            yield f"{client}: the permissions are {job.get('permissions')}"
+        first = next(step["run"] for step in job["steps"] if "run" in step)
+        if f'"$GITHUB_REF_NAME" != "{client}-v$version"' not in first:
+            yield f"{client}: the version in the tag is not checked first"
 
 
 def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
@@ -260,6 +294,7 @@ RULES: tuple[Rule, ...] = (
     every_environment_has_its_application,
     workflows_have_few_permissions,
     only_changes_to_the_image_start_a_release,
+    only_the_tag_of_a_client_publishes_it,
     the_image_is_pinned_and_minimal,
     workflows_call_existing_make_targets,
     promotions_follow_the_order_of_environments,

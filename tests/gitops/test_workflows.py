@@ -12,7 +12,7 @@ import pytest
 
 from tests.gitops.clones import IDENTITY, Remote, git, run
 from tests.gitops.conftest import Registry
-from tests.gitops.delivery_rules import steps
+from tests.gitops.delivery_rules import CLIENTS, steps
 from tests.gitops.tree import ROOT, Tree, requires
 
 WORKFLOWS = Tree().workflows()
@@ -62,8 +62,9 @@ esac"""
 class Runner:
     """Runs the script of a workflow step in a clone, as GitHub does.
 
-    `aws`, `cosign`, `docker` and `gh` are fakes that only record how they were called. `make` runs
-    bump and promote, and only prints the commands of other targets. All other programs are real.
+    `aws`, `cosign`, `docker`, `gh`, `npm`, `pip` and `uv` are fakes that only record how they were
+    called. `make` runs bump and promote, and only prints the commands of other targets. All other
+    programs are real.
     """
 
     def __init__(self, folder: Path, clone: Path) -> None:
@@ -74,7 +75,7 @@ class Runner:
         self.tools.mkdir()
         self.calls.touch()
         self.outputs.touch()
-        for name in ("aws", "cosign", "docker", "gh"):
+        for name in ("aws", "cosign", "docker", "gh", "npm", "pip", "uv"):
             self.fake(name, "")
         self.write_tool("make", MAKE)
 
@@ -87,7 +88,12 @@ class Runner:
         (self.tools / name).chmod(0o755)
 
     def run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        result = subprocess.run(
+        result = self.try_to_run(script, **environment)
+        assert result.returncode == 0, result.stderr
+        return result
+
+    def try_to_run(self, script: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", "-c", script],
             cwd=self.clone,
             env={
@@ -100,8 +106,6 @@ class Runner:
             capture_output=True,
             text=True,
         )
-        assert result.returncode == 0, result.stderr
-        return result
 
 
 @pytest.fixture
@@ -133,6 +137,12 @@ TESTED_SCRIPTS = (
     "make bump",
     "make promote",
     "gh pr create",
+    *(f'"{client}-v$version"' for client in CLIENTS),
+    "uv build",
+    "uv publish",
+    "npm run build",
+    "npm publish",
+    "gh release create",
 )
 
 
@@ -197,9 +207,58 @@ def test_a_promotion_has_one_pull_request(
     assert "feat: more" in changed
 
 
+@pytest.mark.parametrize("client", CLIENTS)
+@pytest.mark.parametrize("version", ["1.2.3", "1.2.30", "v1.2.3", ""])
+def test_a_tag_with_another_version_publishes_nothing(
+    runner: Runner, client: str, version: str
+) -> None:
+    if client == "python":
+        (runner.clone / "pyproject.toml").unlink()
+        (runner.clone / "pyproject.toml").write_text('[project]\nversion = "1.2.3"\n')
+    else:
+        requires("node", "https://nodejs.org/en/download")
+        (runner.clone / "package.json").write_text('{"version": "1.2.3"}')
+    check = script("release-clients", f'"{client}-v$version"')
+    result = runner.try_to_run(check, GITHUB_REF_NAME=f"{client}-v{version}")
+    assert result.returncode == (0 if version == "1.2.3" else 1), result.stderr
+    refused = f"the tag is {client}-v{version}, but the version of the package is 1.2.3\n"
+    assert result.stderr == ("" if version == "1.2.3" else refused)
+
+
+def test_the_python_client_is_built_with_pinned_tools(runner: Runner) -> None:
+    runner.run(script("release-clients", "uv build"))
+    runner.run(script("release-clients", "uv publish"))
+    assert runner.calls.read_text().splitlines() == [
+        "pip install --disable-pip-version-check --require-hashes -r requirements-dev.txt",
+        "uv build --build-constraints requirements-dev.txt --require-hashes",
+        "uv publish --trusted-publishing always",
+    ]
+
+
+def test_the_typescript_client_is_published_with_provenance(runner: Runner) -> None:
+    runner.run(script("release-clients", "npm run build"))
+    runner.run(script("release-clients", "npm publish"))
+    assert runner.calls.read_text().splitlines() == [
+        "npm ci --ignore-scripts",
+        "npm run build",
+        "npm publish --provenance --access public",
+    ]
+
+
+def test_the_unity_client_is_attached_to_a_release(runner: Runner) -> None:
+    runner.fake("npm", "com.example.game-api-1.2.3.tgz")
+    runner.run(script("release-clients", "gh release create"), GITHUB_REF_NAME="unity-v1.2.3")
+    packed, released = runner.calls.read_text().splitlines()
+    assert packed == "npm pack --silent"
+    release = "gh release create unity-v1.2.3 com.example.game-api-1.2.3.tgz --verify-tag"
+    assert released.startswith(f"{release} --title unity-v1.2.3 --notes ")
+
+
 def test_only_jobs_in_the_release_environment_get_credentials() -> None:
-    """GitHub lets only `main` deploy to that environment."""
+    """GitHub lets only `main` deploy to that environment. A rule covers the clients."""
     for name, workflow in WORKFLOWS.items():
+        if name == "release-clients":
+            continue
         for job, body in workflow["jobs"].items():
             uses_aws = body.get("permissions", {}).get("id-token") == "write"
             assert uses_aws == ("configure-aws-credentials" in json.dumps(body)), f"{name}: {job}"
