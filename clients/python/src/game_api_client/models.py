@@ -6,39 +6,50 @@ from typing import Literal, TypeAlias, TypedDict
 
 from typing_extensions import NotRequired
 
-
-class Component(TypedDict):
-    """
-    The condition of one required component.
-    """
-
-    status: Literal["ok", "degraded", "down"]
-    latency_ms: NotRequired[float | None]
-    """
-    The round-trip time of a ping.
-    """
-    detail: NotRequired[str | None]
+AttributeValue: TypeAlias = bool | int | float | str
+"""
+A string, a finite number, or a boolean.
+"""
 
 
-class Health(TypedDict):
-    """
-    The process is running.
-    """
-
-    status: NotRequired[Literal["ok"]]
-    version: str
-    commit: str
+Attributes: TypeAlias = dict[str, AttributeValue]
+"""
+At most 20 values (string, number or boolean), 16 KiB in total.
+"""
 
 
-class SessionJoin(TypedDict):
+class FieldError(TypedDict):
     """
-    How a player joins.
+    One mistake in a request.
     """
 
-    team: NotRequired[str]
+    loc: list[str | int]
     """
-    No team if it is absent.
+    Where it is, such as `body`, `members`, `0`.
     """
+    msg: str
+    """
+    An explanation for people.
+    """
+    type: str
+    """
+    The kind of mistake.
+    """
+
+
+class GameServer(TypedDict):
+    """
+    Where the game server of a session listens.
+    """
+
+    address: str
+    """
+    A host name or an IP address.
+    """
+    port: int
+
+
+HealthStatus: TypeAlias = Literal["ok", "degraded", "down"]
 
 
 class LogsComponent(TypedDict):
@@ -46,7 +57,7 @@ class LogsComponent(TypedDict):
     The condition of log delivery: `degraded` while CloudWatch Logs does not accept records.
     """
 
-    status: Literal["ok", "degraded", "down"]
+    status: HealthStatus
     latency_ms: NotRequired[float | None]
     """
     The round-trip time of a ping.
@@ -62,15 +73,6 @@ class LogsComponent(TypedDict):
     """
 
 
-class MemberUpdate(TypedDict):
-    """
-    The fields to change; absent fields keep their values.
-    """
-
-    ready: NotRequired[bool]
-    team: NotRequired[str]
-
-
 class Member(TypedDict):
     """
     A player who has a seat.
@@ -80,6 +82,15 @@ class Member(TypedDict):
     team: str | None
     ready: bool
     joined_at: str
+
+
+class MemberUpdate(TypedDict):
+    """
+    The fields to change; absent fields keep their values.
+    """
+
+    ready: NotRequired[bool]
+    team: NotRequired[str]
 
 
 PlayerId: TypeAlias = str
@@ -96,77 +107,20 @@ class PartyJoin(TypedDict):
     player_ids: list[PlayerId]
 
 
-class Readiness(TypedDict):
+class Player(TypedDict):
     """
-    The process can serve requests.
-    """
-
-    status: NotRequired[Literal["ok"]]
-
-
-class GameServer(TypedDict):
-    """
-    The address of the game server of a session.
+    A player.
     """
 
-    address: str
-    """
-    A host name or an IP address.
-    """
-    port: int
-
-
-AttributeValue: TypeAlias = bool | int | float | str
-
-
-SessionStatus: TypeAlias = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
-
-
-Visibility: TypeAlias = Literal["public", "private"]
-
-
-class FieldError(TypedDict):
-    loc: list[str | int]
-    msg: str
-    type: str
-
-
-class Problem(TypedDict):
-    type: str
-    title: str
-    status: int
-    detail: NotRequired[str]
-    code: str
-    request_id: str
-    current_version: NotRequired[int]
-    errors: NotRequired[list[FieldError]]
-
-
-class Components(TypedDict):
-    """
-    The components that the service needs.
-    """
-
-    database: Component
-    logs: LogsComponent
-
-
-class DetailedHealth(TypedDict):
-    """
-    The condition of the service and its components: `down` if a required component is down.
-    """
-
-    status: Literal["ok", "degraded", "down"]
-    version: str
-    commit: str
-    uptime_seconds: float
-    components: Components
-
-
-Attributes: TypeAlias = dict[str, AttributeValue]
-"""
-At most 20 values.
-"""
+    player_id: str
+    username: str
+    display_name: str
+    region: str | None
+    rating: int
+    attributes: Attributes
+    created_at: str
+    updated_at: str
+    version: int
 
 
 class PlayerCreate(TypedDict):
@@ -191,28 +145,15 @@ class PlayerCreate(TypedDict):
     """
 
 
-class SessionCreate(TypedDict):
+class PlayerPage(TypedDict):
     """
-    A session to create.
+    One page of a list of players.
     """
 
-    name: str
-    game_mode: str
-    max_players: int
-    min_players: NotRequired[int]
+    items: list[Player]
+    next_cursor: str | None
     """
-    At most `max_players`.
-    """
-    region: NotRequired[str | None]
-    visibility: NotRequired[Visibility]
-    join_in_progress: NotRequired[bool]
-    """
-    Whether players may join while the session is `active`.
-    """
-    attributes: NotRequired[Attributes]
-    host_player_id: NotRequired[str]
-    """
-    The player who takes the first seat.
+    Pass it as `cursor` to get the next page; null on the last page.
     """
 
 
@@ -234,40 +175,115 @@ class PlayerUpdate(TypedDict):
     attributes: NotRequired[Attributes]
 
 
-class Player(TypedDict):
+Problem = TypedDict(
+    "Problem",
+    {
+        "type": str,
+        "title": str,
+        "status": int,
+        "detail": str,
+        "code": str,
+        "request_id": str,
+        "session_id": NotRequired[str],
+        "player_id": NotRequired[str],
+        "session_status": NotRequired[str],
+        "from": NotRequired[str],
+        "to": NotRequired[str],
+        "allowed": NotRequired[list[str]],
+        "player_count": NotRequired[int],
+        "min_players": NotRequired[int],
+        "current_version": NotRequired[int],
+        "errors": NotRequired[list[FieldError]],
+        "more_errors": NotRequired[int],
+    },
+)
+
+
+class Readiness(TypedDict):
     """
-    A player.
+    The process can serve requests.
     """
 
-    player_id: str
-    username: str
-    display_name: str
-    region: str | None
-    rating: int
-    attributes: Attributes
-    created_at: str
-    updated_at: str
-    version: int
+    status: NotRequired[HealthStatus]
 
 
-class SessionUpdate(TypedDict):
+class ServerAddress(TypedDict):
     """
-    The fields to change; absent fields keep their values.
+    Where the game server of a session listens.
     """
 
-    status: NotRequired[SessionStatus]
-    name: NotRequired[str]
-    max_players: NotRequired[int]
-    min_players: NotRequired[int]
-    region: NotRequired[str | None]
-    visibility: NotRequired[Visibility]
-    join_in_progress: NotRequired[bool]
-    host_player_id: NotRequired[str]
+    address: str
     """
-    1-64 letters, digits, `_` or `-`.
+    A host name or an IP address.
     """
-    server: NotRequired[GameServer | None]
-    attributes: NotRequired[Attributes]
+    port: int
+
+
+class SessionJoin(TypedDict):
+    """
+    How a player joins.
+    """
+
+    team: NotRequired[str]
+    """
+    No team if it is absent.
+    """
+
+
+SessionStatus: TypeAlias = Literal["waiting", "starting", "active", "ended", "cancelled", "expired"]
+"""
+The first three are live; the last three are final.
+"""
+
+
+Visibility: TypeAlias = Literal["public", "private"]
+"""
+Private sessions are in no list.
+"""
+
+
+class Component(TypedDict):
+    """
+    The condition of one required component.
+    """
+
+    status: HealthStatus
+    latency_ms: NotRequired[float | None]
+    """
+    The round-trip time of a ping.
+    """
+    detail: NotRequired[str | None]
+
+
+class Components(TypedDict):
+    """
+    The components that the service needs.
+    """
+
+    database: Component
+    logs: LogsComponent
+
+
+class DetailedHealth(TypedDict):
+    """
+    The condition of the service and its components: `down` if a required component is down.
+    """
+
+    status: HealthStatus
+    version: str
+    commit: str
+    uptime_seconds: float
+    components: Components
+
+
+class Health(TypedDict):
+    """
+    The process is running.
+    """
+
+    status: NotRequired[HealthStatus]
+    version: str
+    commit: str
 
 
 class Session(TypedDict):
@@ -297,17 +313,58 @@ class Session(TypedDict):
     version: int
 
 
-class PlayerPage(TypedDict):
-    items: list[Player]
-    next_cursor: str | None
+class SessionCreate(TypedDict):
     """
-    Pass it as `cursor` to get the next page; null on the last page.
+    A session to create.
+    """
+
+    name: str
+    game_mode: str
+    max_players: int
+    min_players: NotRequired[int]
+    """
+    At most `max_players`.
+    """
+    region: NotRequired[str | None]
+    visibility: NotRequired[Visibility]
+    join_in_progress: NotRequired[bool]
+    """
+    Whether players may join while the session is `active`.
+    """
+    attributes: NotRequired[Attributes]
+    host_player_id: NotRequired[str]
+    """
+    The player who takes the first seat.
     """
 
 
 class SessionPage(TypedDict):
+    """
+    One page of a list of sessions.
+    """
+
     items: list[Session]
     next_cursor: str | None
     """
     Pass it as `cursor` to get the next page; null on the last page.
     """
+
+
+class SessionUpdate(TypedDict):
+    """
+    The fields to change; absent fields keep their values.
+    """
+
+    status: NotRequired[SessionStatus]
+    name: NotRequired[str]
+    max_players: NotRequired[int]
+    min_players: NotRequired[int]
+    region: NotRequired[str | None]
+    visibility: NotRequired[Visibility]
+    join_in_progress: NotRequired[bool]
+    host_player_id: NotRequired[str]
+    """
+    1-64 letters, digits, `_` or `-`.
+    """
+    server: NotRequired[ServerAddress | None]
+    attributes: NotRequired[Attributes]
