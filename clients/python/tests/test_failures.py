@@ -1,6 +1,7 @@
 """What a healthy service does not do: failures, and answers that this version does not know."""
 
 import asyncio
+import pickle
 import time
 from datetime import datetime, timedelta, timezone
 from email.utils import format_datetime
@@ -18,6 +19,7 @@ from game_api_client import (
     NotFound,
     RateLimited,
     ServerError,
+    SessionFull,
     TimedOut,
     Unavailable,
     ValidationError,
@@ -214,6 +216,13 @@ async def test_a_response_of_something_else_is_an_error_without_code(
     assert str(answer.status) in str(found) and found.detail
 
 
+def test_an_error_survives_pickling() -> None:
+    error = SessionFull("A sentence.", status=409, code="session_full", request_id="r-1")
+    copy = pickle.loads(pickle.dumps(error))
+    assert type(copy) is SessionFull and vars(copy) == vars(error)
+    assert str(copy) == "409 session_full: A sentence. (request r-1)"
+
+
 async def test_an_id_is_one_segment_of_the_path(connect: NewApi, server: ScriptedServer) -> None:
     async with connect(f"{server.url}/prefix/") as api:
         await api.get_player("../a b?c#d")
@@ -225,11 +234,14 @@ async def test_an_id_is_one_segment_of_the_path(connect: NewApi, server: Scripte
 
 
 async def test_headers_are_sent_with_every_request(connect: NewApi, server: ScriptedServer) -> None:
-    async with connect(server.url, headers={"X-Request-ID": "lobby-1"}) as api:
+    async with connect(server.url) as api:
         await api.get_player("p", if_none_match=2)
-    headers = server.received[0].headers
-    assert (headers["X-Request-ID"], headers["If-None-Match"]) == ("lobby-1", '"2"')
-    assert headers["User-Agent"].startswith("game-api-client/")
+    async with connect(server.url, headers={"x-request-id": "l-1", "user-agent": "lobby"}) as api:
+        await api.get_player("p", if_none_match=2)
+    first, second = [httpx.Headers(request.headers) for request in server.received]
+    assert first["User-Agent"].startswith("game-api-client/")
+    assert second.get_list("User-Agent") == ["lobby"] and second["X-Request-ID"] == "l-1"
+    assert first["If-None-Match"] == second["If-None-Match"] == '"2"'
 
 
 async def test_the_http_client_of_the_caller_is_used_and_stays_open(

@@ -53,8 +53,10 @@ class AsyncGameApi:
         http_client: httpx.AsyncClient | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
-        self._headers = {"User-Agent": f"game-api-client/{version('game-api-client')}"}
-        self._headers.update(headers or {})
+        self._headers = httpx.Headers(
+            {"User-Agent": f"game-api-client/{version('game-api-client')}"}
+        )
+        self._headers.update(headers)
         self._timeout = timeout
         self._retries = retries
         self._http = http_client or httpx.AsyncClient()

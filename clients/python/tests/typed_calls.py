@@ -1,0 +1,33 @@
+"""What type checkers accept and refuse; `mypy` reports an ignored error that does not occur."""
+
+from game_api_client import AsyncGameApi, GameApi, Player, PlayerUpdate, Session
+
+
+def calls(api: GameApi) -> None:
+    player: Player = api.create_player(username="ada", region=None, attributes={"level": 5})
+    api.create_player(display_name="Ada")  # type: ignore[call-arg]
+    api.create_player(username="ada", rating="high")  # type: ignore[arg-type]
+    api.update_player("ada", region=None, if_match=player["version"])
+    api.update_player("ada", rating=None)  # type: ignore[arg-type]
+    api.update_player("ada", regoin="eu")  # type: ignore[call-arg]
+    changes: PlayerUpdate = {"rating": 1200}
+    api.update_player("ada", **changes)
+    player["nickname"]  # type: ignore[typeddict-item]
+    read: Player = api.get_player("ada")
+    read = api.get_player("ada", if_none_match=1)  # type: ignore[assignment]
+    if (changed := api.get_player("ada", if_none_match=1)) is not None:
+        read = changed
+    print(read["username"])
+    api.update_session("s", status="paused")  # type: ignore[arg-type]
+    api.update_session("s", server={"address": "192.0.2.1", "port": 7777})
+    sessions: list[Session] = list(api.sessions(status=["waiting"], attributes={"ranked": True}))
+    print(sessions)
+    api.sessions(mode="duel")  # type: ignore[call-arg]
+
+
+async def async_calls(api: AsyncGameApi) -> None:
+    player: Player = await api.get_player("ada")
+    player = api.get_player("ada")  # type: ignore[assignment]
+    print(player)
+    async for session in api.sessions(joinable=True):
+        print(session["members"][0]["player_id"])
