@@ -197,6 +197,7 @@ async def test_new_members_are_passed_on(scripted: AsyncGameApi, server: Scripte
     [
         (Answer(502, "<h1>Bad Gateway</h1>", HTML), ServerError),
         (Answer(503, "", {"Retry-After": "soon"}), Unavailable),
+        (Answer(403, {"code": "blocked"}, {"Content-Type": "application/json"}), ClientError),
         (Answer(404, "[]", {"Content-Type": "application/problem+json"}), NotFound),
         (Answer(409, "{", {"Content-Type": "application/problem+json"}), Conflict),
         (Answer(301, "", {"Location": "http://192.0.2.1/"}), GameApiError),
