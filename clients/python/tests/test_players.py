@@ -27,6 +27,7 @@ async def test_none_clears_a_field_and_an_absent_field_stays(api: AsyncGameApi, 
     changed = await api.update_player(player["player_id"], region=None)
     assert (changed["region"], changed["rating"]) == (None, 5)
     assert changed["display_name"] == "Ada L."
+    assert await api.update_player(player["player_id"]) == changed
 
 
 async def test_a_read_with_the_current_version_returns_none(api: AsyncGameApi, word: str) -> None:

@@ -68,12 +68,13 @@ async def test_an_ended_session_is_not_joinable(api: AsyncGameApi, word: str) ->
 
 async def test_changes_and_reads_can_name_a_version(api: AsyncGameApi, word: str) -> None:
     session_id = (await new_session(api, word))["session_id"]
-    player_id = await new_player(api, word)
+    player_id, late = [await new_player(api, f"{word}-{n}") for n in range(2)]
     assert await api.get_session(session_id, if_none_match=1) is None
     assert (await api.join_session(session_id, player_id, if_match=1))["version"] == 2
     for change in (
         api.update_session(session_id, if_match=1, name="late"),
         api.update_member(session_id, player_id, if_match=1, ready=True),
+        api.join_session(session_id, late, if_match=1),
         api.leave_session(session_id, player_id, if_match=1),
     ):
         with pytest.raises(VersionMismatch) as caught:
