@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench chaos manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
+.PHONY: help run test bench chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -29,6 +29,9 @@ bench: $(VENV)/dev  ## Run the benchmarks
 
 chaos: $(VENV)/dev  ## Run the service under faults for 5 minutes (ARGS="--seconds 60 --seed 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+clients: $(VENV)/dev  ## Generate clients of the API in four languages, compile them, and run them against the service
+	@$(BIN)/python -m tests.clients $(ARGS)
 
 checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan the infrastructure and the image with checkov, and all files for secrets
 	@command -v kubectl >/dev/null || { echo "checkov needs kubectl to render the overlays: please install it" >&2; exit 1; }
@@ -93,6 +96,7 @@ lock: $(VENV)/dev  ## Update all pinned dependencies (versions and hashes)
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/base.txt
 	echo checkov | $(COMPILE) --upgrade - -o requirements/checkov.txt
+	$(COMPILE) --upgrade tests/clients/python/clients.in -o tests/clients/python/clients.txt
 
 clean:  ## Remove the virtual environment and the caches; .data is kept
 	rm -rf $(VENV) .import_linter_cache .mypy_cache .pytest_cache .hypothesis build src/*.egg-info
