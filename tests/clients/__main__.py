@@ -2,7 +2,7 @@
 
 Generates clients of the OpenAPI document in four languages with pinned generators, compiles them,
 and runs the same flow with each against the running service, and against a later version of it.
-Then it tests the clients in `clients/`. Exits with 1 if something has failed.
+Then it lints the document, and tests the clients in `clients/`. Exits with 1 if something fails.
 """
 
 import argparse
@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
+from tests.clients import document
 from tests.clients.building import SCRATCH, Addresses, Result, build
 from tests.clients.generators import GENERATORS
 from tests.clients.installable import INSTALLABLE, test
@@ -29,6 +30,7 @@ STEPS = ("generated", "compiled", "flow", "growth", "tests")
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.clients", description=__doc__)
     names = [client.language for client in GENERATORS] + [client.name for client in INSTALLABLE]
+    names.append(document.NAME)
     parser.add_argument("--only", action="append", choices=names, help="repeatable")
     return parser.parse_args()
 
@@ -49,6 +51,7 @@ def write_document() -> None:
 
 def table(results: Sequence[Result]) -> str:
     names = {generator.language: generator.name for generator in GENERATORS}
+    names[document.NAME] = "spectral, redocly"
     rows: list[tuple[str, ...]] = [("client", "generator", *STEPS, "codes typed", "seconds")]
     for result in results:
         outcomes = [outcome(result, step) for step in STEPS]
@@ -86,6 +89,9 @@ def main() -> None:
     clients = [c for c in INSTALLABLE if c.folder.is_dir() and (not only or c.name in only)]
     needed = [generator.programs for generator in generators]
     needed += [client.programs for client in clients]
+    lint = not only or document.NAME in only
+    if lint:
+        needed.append(document.PROGRAMS)
     check_programs([program for programs in needed for program in programs])
     started = time.monotonic()
     write_document()
@@ -97,6 +103,8 @@ def main() -> None:
     ):
         addresses = Addresses(service.address, later)
         running = [pool.submit(build, generator, addresses) for generator in generators]
+        if lint:
+            running.append(pool.submit(document.lint))
         running += [pool.submit(test, client, addresses.present) for client in clients]
         results = [future.result() for future in running]
     report(results, time.monotonic() - started)
