@@ -131,6 +131,8 @@ TESTED_SCRIPTS = (
     "make checkov",
     "make infra-test",
     "make image",
+    "make clients",
+    "mono-mcs",
     "docker run",
     "batch-get-image",
     "cosign sign",
@@ -151,9 +153,23 @@ def test_every_script_has_a_test() -> None:
     assert [text for text in scripts if not any(part in text for part in TESTED_SCRIPTS)] == []
 
 
-@pytest.mark.parametrize("target", ["lint", "test", "manifests", "checkov", "infra-test", "image"])
+@pytest.mark.parametrize(
+    "target", ["lint", "test", "manifests", "checkov", "infra-test", "image", "clients"]
+)
 def test_ci_calls_a_make_target(runner: Runner, target: str) -> None:
     assert runner.run(script("ci", f"make {target}")).stdout
+
+
+def test_ci_installs_what_the_tests_of_the_unity_client_need(runner: Runner) -> None:
+    """The message of these tests, the workflow and `.ci/run` name the same packages."""
+    runner.fake("sudo", "")
+    runner.run(script("ci", "mono-mcs"))
+    needed = set(re.findall(r"\b(?:lib)?mono-\S+", (ROOT / "clients/unity/Tests~/run").read_text()))
+    needed = {package.rstrip('"') for package in needed}
+    assert len(needed) == 6
+    install = runner.calls.read_text().splitlines()[-1].split()
+    assert needed == set(install[install.index("--no-install-recommends") + 1 :])
+    assert all(package in (ROOT / ".ci/run").read_text() for package in needed)
 
 
 def test_ci_starts_the_image_without_privileges(runner: Runner) -> None:
