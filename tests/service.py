@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -16,6 +17,14 @@ import httpx2
 from tests.waiting import WAIT_SECONDS, holds_within
 
 START_SECONDS = 30
+
+
+def free_port() -> int:
+    """A loopback port that is currently unused."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
 
 
 class Service:

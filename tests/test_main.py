@@ -313,7 +313,7 @@ def test_while_the_database_hangs_every_request_gets_503_within_five_seconds(
     start_service: Start,
 ) -> None:
     """The same process serves requests again when the database has recovered."""
-    service = start_service().wait_until_ready()
+    service = start_service(GAME_API_METRICS_PORT="0").wait_until_ready()
     body = {"name": "s", "game_mode": "duel", "max_players": 2}
     session = httpx2.post(f"{service.address}/api/v1/sessions", json=body).json()
     path = f"/api/v1/sessions/{session['session_id']}"
@@ -340,6 +340,10 @@ def test_while_the_database_hangs_every_request_gets_503_within_five_seconds(
             assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
             assert int(response.headers["retry-after"]) >= 1
             assert seconds < 5
+    metrics = re.search(r"Prometheus at (http://[^\s\"]+/metrics)", service.output)
+    assert metrics
+    joins = 'game_session_joins_total{outcome="database_unavailable"} 1.0'
+    assert joins in httpx2.get(metrics[1]).text
     service.wait_for_readiness(200)
     assert httpx2.put(f"{service.address}{path}", json={"name": "five"}).status_code == 200
     assert service.terminate() == 0, service.output

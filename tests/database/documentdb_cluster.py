@@ -25,7 +25,7 @@ from pymongo import MongoClient
 from pymongo.errors import PyMongoError
 
 from game_api.clock import utc_now
-from game_api.database.embedded import free_port
+from tests.service import free_port
 from tests.waiting import wait_until
 
 ADMIN, ADMIN_PASSWORD = "admin", "of-the-tests"
@@ -68,7 +68,7 @@ class DocumentDbCluster:
         self.port = free_port()
         self.process = subprocess.Popen(
             [
-                Path(sys.executable).with_name("secantusd-py"),
+                *(sys.executable, "-m", "secantus"),
                 *("--host", HOST, "--port", str(self.port), "--cache-size", "256M"),
                 *("--storage-path", str(self.directory / "database"), *options),
             ],

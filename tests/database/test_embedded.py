@@ -3,6 +3,9 @@
 import asyncio
 import os
 import signal
+import socket
+import sys
+import venv
 from pathlib import Path
 from typing import Any
 
@@ -54,14 +57,70 @@ async def test_a_directory_in_use_is_reported_with_its_owner(
         )
 
 
+def take_first(monkeypatch: pytest.MonkeyPatch, reservation: socket.socket) -> None:
+    """Let the next database use this port at first, although somebody listens on it already."""
+    ports = [reservation.dup(), embedded.reserve_port()]
+    monkeypatch.setattr(embedded, "reserve_port", lambda: ports.pop(0))
+
+
 async def test_a_port_that_another_program_takes_first_is_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    other_server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
-    ports = [other_server.sockets[0].getsockname()[1], embedded.free_port()]
-    monkeypatch.setattr(embedded, "free_port", lambda: ports.pop(0))
-    async with other_server, embedded_database(tmp_path) as database:
-        assert not ports and database.port
+    with embedded.reserve_port() as reservation:
+        port = reservation.getsockname()[1]
+        other_server = await asyncio.start_server(lambda *_: None, "127.0.0.1", port)
+        take_first(monkeypatch, reservation)
+        async with other_server, embedded_database(tmp_path) as database:
+            assert database.port != port
+
+
+async def test_the_database_of_another_process_is_never_taken_for_the_own_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has taken the port first, and responds before the own one notices that."""
+    async with embedded_database(tmp_path / "other") as other:
+        async with connect(other.uri) as client:
+            await client.game.things.insert_one({"_id": "other"})
+        assert other._port is not None
+        take_first(monkeypatch, other._port)
+        async with embedded_database(tmp_path / "own") as database:
+            assert database.port != other.port
+            async with connect(database.uri) as client:
+                assert await client.game.things.count_documents({}) == 0
+
+
+async def test_nobody_gets_the_port_while_the_database_is_being_restarted(tmp_path: Path) -> None:
+    database = EmbeddedDatabase(tmp_path)
+    await database.start()
+    process = process_id(database)
+    os.kill(process, signal.SIGKILL)
+    assert wait_for_end(process)
+    with socket.socket() as other, pytest.raises(OSError, match="Address already in use"):
+        other.bind(("127.0.0.1", database.port))
+    await database.stop()
+
+
+async def test_the_database_runs_on_an_interpreter_without_its_scripts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interpreter finds the packages, but they were installed elsewhere."""
+    venv.create(tmp_path / "bare", symlinks=True, with_pip=False)
+    (packages,) = (tmp_path / "bare").glob("lib/python*/site-packages")
+    paths = [path for path in sys.path if "packages" in path]
+    (packages / "elsewhere.pth").write_text("\n".join(paths))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "bare" / "bin" / "python"))
+    assert not list((tmp_path / "bare").glob("bin/secantusd*"))
+    async with embedded_database(tmp_path / "data") as database:
+        process = Path(f"/proc/{process_id(database)}/cmdline").read_bytes()
+        assert process.startswith(bytes(tmp_path / "bare"))
+
+
+async def test_a_directory_may_begin_with_a_dash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with embedded_database(Path("-x")):
+        assert (tmp_path / "-x" / "database").is_dir()
 
 
 async def test_a_directory_that_can_not_be_created_is_reported(tmp_path: Path) -> None:

@@ -16,14 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from game_api import __version__
-from game_api.database.embedded import free_port
 from game_api.http.middleware import RequestContext
 from game_api.observability.logs import ConsoleFormatter, LineFormatter, Logs, current_request_id
 from game_api.observability.metrics import Metrics
 from game_api.observability.redaction import Redactor
 from game_api.settings import Settings
 from tests.conftest import Lines
-from tests.service import Service
+from tests.service import Service, free_port
 from tests.waiting import wait_until
 
 Api = httpx2.AsyncClient

@@ -12,7 +12,11 @@ from pymongo.errors import (
 OUTCOME_UNKNOWN = (AutoReconnect, WriteConcernError)
 """Errors after which a write may or may not have been made."""
 
+INTERNAL_ERROR = 1
+"""The code with which a database says that it has failed itself, for instance on a full disk."""
+
 UNAVAILABLE_CODES = {
+    INTERNAL_ERROR,
     18,  # AuthenticationFailed: the password was rotated
     50,  # MaxTimeMSExpired
     91,  # ShutdownInProgress
@@ -21,6 +25,7 @@ UNAVAILABLE_CODES = {
     10107,  # NotWritablePrimary
     11600,  # InterruptedAtShutdown
     11602,  # InterruptedDueToReplStateChange
+    14031,  # OutOfDiskSpace
 }
 """Error codes of a database that is running but temporarily can't execute the command."""
 
@@ -30,7 +35,7 @@ class CredentialsError(ConnectionFailure):
 
 
 def is_unavailable(error: Exception) -> bool:
-    """Whether the database could not be reached, did not answer in time, or was not the primary."""
+    """Whether the database could not be reached, did not answer in time, or could not serve."""
     if not isinstance(error, PyMongoError):
         return False
     if isinstance(error, BulkWriteError):
