@@ -11,7 +11,7 @@ from pymongo import AsyncMongoClient
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
-from pymongo.uri_parser import parse_uri
+from pymongo.uri_parser import split_options
 
 from game_api.settings import Settings, SettingsError
 
@@ -81,8 +81,12 @@ def database_uri(settings: Settings) -> str:
 
 
 def connect(uri: str, **options: Any) -> Client:
-    """A client for the database. It connects in the background when it is first used."""
-    given = {name.lower() for name in parse_uri(uri, warn=False)["options"]}
+    """A client for the database. It connects in the background when it is first used.
+
+    Nothing is looked up here, not even a mongodb+srv:// name.
+    """
+    query = uri.partition("?")[2]
+    given = {name.lower() for name in split_options(query)} if query else set()
     defaults = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
     return AsyncMongoClient(uri, tz_aware=True, **{**defaults, **options})
 

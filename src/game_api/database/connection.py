@@ -4,14 +4,17 @@ The stores hold a connection and never a client, because the client is replaced 
 rotated (see `rotation`).
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from contextvars import Context
 from typing import Protocol
 
-from pymongo.errors import DuplicateKeyError
+from pymongo.errors import DuplicateKeyError, PyMongoError
 
 from game_api.database.client import (
     CREDENTIALS_SECONDS,
+    Client,
     Command,
     Database,
     Document,
@@ -19,7 +22,7 @@ from game_api.database.client import (
     Result,
     connect,
 )
-from game_api.database.errors import OUTCOME_UNKNOWN
+from game_api.database.errors import OUTCOME_UNKNOWN, LookupFailed
 from game_api.errors import DatabaseUnavailable
 from game_api.settings import Settings
 from game_api.values import INCARNATION
@@ -29,7 +32,7 @@ class Connection(Protocol):
     """Access to the database; commands always use the current client."""
 
     async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
-        """Run a command, which may wait for credentials for `patience` seconds."""
+        """Run a command, which may wait `patience` seconds for credentials or for DNS."""
         ...
 
 
@@ -41,6 +44,44 @@ class FixedConnection:
 
     async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
         return await command(self._database)
+
+
+class LookupConnection:
+    """A connection to a mongodb+srv:// name, which is resolved before the first command.
+
+    The driver would resolve it in each command that runs before that has succeeded, without regard
+    to the deadline of the command, and open as many connection pools as have succeeded at once.
+    """
+
+    def __init__(self, client: Client, name: str) -> None:
+        self._client = client
+        self._database = client.get_default_database(name)
+        self._lookup: asyncio.Task[None] | None = None
+
+    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
+        """Run a command. Raises LookupFailed if the name isn't resolved within `patience` seconds.
+
+        The next command resolves it again.
+        """
+        lookup = self._lookup
+        if lookup is None or (lookup.done() and (lookup.cancelled() or lookup.exception())):
+            # An empty context, so that the task does not inherit the deadline of a single request.
+            lookup = asyncio.create_task(self._client.aconnect(), context=Context())
+            self._lookup = lookup
+        if not lookup.done():
+            await asyncio.wait([lookup], timeout=patience)
+        if not lookup.done():
+            raise LookupFailed("the name is still being resolved")
+        try:
+            lookup.result()
+        except (PyMongoError, OSError) as error:
+            raise LookupFailed(str(error)) from error
+        return await command(self._database)
+
+    async def aclose(self) -> None:
+        if self._lookup is not None:
+            self._lookup.cancel()
+            await asyncio.gather(self._lookup, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -57,7 +98,11 @@ async def open_connection(
     """
     if settings.documentdb_secret_arn is None:
         async with connect(uri, event_listeners=listeners) as client:
-            yield FixedConnection(client.get_default_database(settings.database))
+            if not uri.startswith("mongodb+srv://"):
+                yield FixedConnection(client.get_default_database(settings.database))
+                return
+            async with aclosing(LookupConnection(client, settings.database)) as connection:
+                yield connection
         return
     # These modules import the AWS SDK, which takes a third of a second and 30 MB of memory.
     from game_api.database.credentials import Secret

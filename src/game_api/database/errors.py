@@ -34,6 +34,10 @@ class CredentialsError(ConnectionFailure):
     """There are no credentials that the database accepts; the text says why, without any secret."""
 
 
+class LookupFailed(ConnectionFailure):
+    """The name in a mongodb+srv:// connection string could not be resolved; the text says why."""
+
+
 def is_unavailable(error: Exception) -> bool:
     """Whether the database could not be reached, did not answer in time, or could not serve."""
     if not isinstance(error, PyMongoError):
