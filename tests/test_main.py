@@ -186,10 +186,12 @@ def test_a_data_directory_in_use_is_reported(start_service: Start) -> None:
 def test_each_invalid_setting_is_one_line_and_the_exit_code_is_2(
     start_service: Start, tmp_path: Path
 ) -> None:
-    service = start_service(GAME_API_PORT="x", GAME_API_ENVIRONMENT="nowhere")
+    service = start_service(
+        GAME_API_PORT="x", GAME_API_ENVIRONMENT="nowhere", GAME_API_MONGODB_URL="mongodb://h/"
+    )
     assert service.wait() == 2
     lines = service.output.splitlines()
-    assert len(lines) == 2 and all(line.startswith("game-api: GAME_API_") for line in lines)
+    assert len(lines) == 3 and all(line.startswith("game-api: GAME_API_") for line in lines)
     assert not (tmp_path / "data").exists()
 
 
@@ -201,6 +203,13 @@ def test_options_that_the_driver_rejects_are_invalid_settings(options: str) -> N
     assert service.wait() == 2
     assert service.output.startswith("game-api: GAME_API_MONGODB_URI: ")
     assert len(service.lines) == 1
+
+
+@pytest.mark.parametrize("uri", ["mongodb+srv://h.example:1/", "mongodb+srv://a.test,b.test/"])
+def test_a_malformed_name_is_an_invalid_setting(uri: str) -> None:
+    service = Service({"GAME_API_MONGODB_URI": uri})
+    assert service.wait() == 2
+    assert service.output.startswith("game-api: GAME_API_MONGODB_URI: mongodb+srv://")
 
 
 def test_the_service_can_listen_on_an_ipv6_address(start_service: Start) -> None:

@@ -1,11 +1,13 @@
 """Settings: their defaults, and one readable line without secrets for each mistake."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from game_api.clock import utc_now
 from game_api.database.client import database_uri
-from game_api.settings import Settings, SettingsError, load_settings
+from game_api.settings import LONGEST_RETENTION, Settings, SettingsError, load_settings
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!cluster-5e9c-kX2abc"
 
@@ -26,6 +28,23 @@ def test_no_setting_is_required() -> None:
         ({"MONGODB_URI": "postgres://x"}, "GAME_API_MONGODB_URI: is not a MongoDB connection"),
         # checkov:skip=CKV_SECRET_4:made up
         ({"MONGODB_URI": "mongodb://u:hunter2@h:x/"}, "GAME_API_MONGODB_URI: is not a MongoDB"),
+        ({"MONGODB_URI": "mongodb://u:1?hunter2=x@h/"}, "GAME_API_MONGODB_URI: is not a MongoDB"),
+        ({"MONGODB_URI": "mongodb+srv://u:hunter2@h/x/y"}, "GAME_API_MONGODB_URI: is not a Mong"),
+        ({"MONGODB_URI": "mongodb+srv://u:hunter2@h:x/"}, "GAME_API_MONGODB_URI: is not a MongoDB"),
+        (
+            {"MONGODB_URI": "mongodb://u:hunter2@h/?retryWritess=true"},
+            "GAME_API_MONGODB_URI: the option retryWritess does not exist; did you mean "
+            "retryWrites?",
+        ),
+        (
+            {"MONGODB_URI": "mongodb+srv://u:hunter2@h.example/?w=1&maxPolSize=5"},
+            "GAME_API_MONGODB_URI: the option maxPolSize does not exist; did you mean maxPoolSize?",
+        ),
+        (
+            {"MONGODB_URI": "mongodb://h/?tls=hunter2"},
+            "GAME_API_MONGODB_URI: the option tls has an invalid value",
+        ),
+        ({"MONGODB_URI": "mongodb://h/?hunter2"}, "GAME_API_MONGODB_URI: its options must be key="),
         (
             {
                 "MONGODB_URI": "mongodb://h/",
@@ -71,6 +90,12 @@ def test_no_setting_is_required() -> None:
         ({"SHUTDOWN_DELAY": "-1"}, "GAME_API_SHUTDOWN_DELAY: Input should be greater than"),
         ({"DOCUMENTDB_HOST": "h:1"}, "GAME_API_DOCUMENTDB_HOST: String should match pattern"),
         ({"DATABASE": "a b"}, "GAME_API_DATABASE: String should match pattern"),
+        ({"SESSION_RETENTION": "315360001"}, "GAME_API_SESSION_RETENTION: Input should be less"),
+        ({"MONGODB_URL": "x"}, "GAME_API_MONGODB_URL: no such setting; did you mean GAME_API_MON"),
+        ({"LOGLEVEL": "x"}, "GAME_API_LOGLEVEL: no such setting; did you mean GAME_API_LOG_LEVEL?"),
+        ({"DATABASE_NAME": "x"}, "GAME_API_DATABASE_NAME: no such setting; did you mean GAME_API"),
+        ({"ZZ": "x"}, "GAME_API_ZZ: no such setting"),
+        ({"ZZ\x1b\n": "x"}, "GAME_API_ZZ\\x1b\\n: no such setting"),
     ],
 )
 def test_a_mistake_is_one_readable_line(
@@ -85,6 +110,59 @@ def test_a_mistake_is_one_readable_line(
     assert "hunter2" not in line
 
 
+SERVICES = {
+    "GAME_API_SERVICE_HOST": "10.0.0.1",
+    "GAME_API_SERVICE_PORT": "80",
+    "GAME_API_SERVICE_PORT_HTTP": "80",
+    "GAME_API_PORT": "tcp://10.0.0.1:80",
+    "GAME_API_PORT_80_TCP": "tcp://10.0.0.1:80",
+    "GAME_API_PORT_80_TCP_PROTO": "tcp",
+    "GAME_API_PORT_80_TCP_PORT": "80",
+    "GAME_API_PORT_80_TCP_ADDR": "10.0.0.1",
+    "GAME_API_CANARY_SERVICE_HOST": "10.0.0.2",
+    "GAME_API_CANARY_PORT": "udp://10.0.0.2:80",
+    "GAME_API_CANARY_PORT_80_UDP_ADDR": "10.0.0.2",
+    "GAME_API_METRICS_PORT": "tcp://10.0.0.3:9090",
+    "GAME_API_DOCUMENTDB_PORT": "tcp://10.0.0.4:27017",
+    "GAME_API_NAME": "/web/game-api",
+    "GAME_API_ENV_PATH": "/bin",
+}
+"""What Kubernetes and Docker set for services whose names begin with game-api."""
+
+
+def test_the_variables_of_services_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in SERVICES.items():
+        monkeypatch.setenv(name, value)
+    settings = load_settings()
+    assert (settings.port, settings.metrics_port, settings.documentdb_port) == (8000, None, 27017)
+
+
+def test_the_case_of_a_variable_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("game_api_port", "81")
+    assert load_settings().port == 81
+    monkeypatch.setenv("game_api_prt", "81")
+    with pytest.raises(
+        SettingsError, match="^game_api_prt: no such setting; did you mean GAME_API"
+    ):
+        load_settings()
+
+
+def test_a_tilde_stands_for_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ada")
+    monkeypatch.setenv("GAME_API_DATA_DIR", "~/x")
+    monkeypatch.setenv("GAME_API_DOCUMENTDB_CA_FILE", "~/bundle.pem")
+    settings = load_settings()
+    assert settings.data_dir == Path("/home/ada/x")
+    assert settings.documentdb_ca_file == Path("/home/ada/bundle.pem")
+
+
+def test_the_longest_retention_is_a_date_that_can_be_stored(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("GAME_API_SESSION_RETENTION", str(LONGEST_RETENTION))
+    assert utc_now() + timedelta(seconds=load_settings().session_retention)
+
+
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
@@ -95,9 +173,12 @@ def test_every_setting_is_documented() -> None:
 def test_every_mistake_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAME_API_PORT", "x")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_PORT", "0")
+    monkeypatch.setenv("GAME_API_MONGODB_URI", "mongodb://h/?one=1&two=2")
+    monkeypatch.setenv("GAME_API_METRIC", "x")
+    monkeypatch.setenv("GAME_API_LOGFORMAT", "json")
     with pytest.raises(SettingsError) as error:
         load_settings()
-    assert len(error.value.mistakes) == 2
+    assert len(error.value.mistakes) == 6
 
 
 def test_every_contradiction_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,6 +193,7 @@ def test_every_contradiction_is_reported(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_an_empty_variable_counts_as_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GAME_API_MONGODB_URI", "")
+    monkeypatch.setenv("GAME_API_MONGODB_URL", "")
     assert load_settings().embedded
 
 

@@ -1,17 +1,40 @@
 """Settings, read from `GAME_API_*` environment variables."""
 
+import os
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pymongo.common import URI_OPTIONS_VALIDATOR_MAP
 from pymongo.errors import PyMongoError
-from pymongo.uri_parser import parse_uri
+from pymongo.uri_parser import parse_uri, split_options
+from pymongo.uri_parser_shared import URI_OPTIONS
 
 PREFIX = "GAME_API_"
 ORIGIN = re.compile(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|[a-z][a-z0-9+.-]*://[A-Za-z0-9.-]+")
 """The scheme, host and port of a page, without a path. Desktop shells have schemes of their own."""
+
+SERVICE_VARIABLE = re.compile(
+    PREFIX + r"(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_\w+)?|ENV_\w+)"
+)
+"""Variables that Kubernetes and Docker set for a service named game-api or game-api-..."""
+SERVICE_ADDRESS = re.compile(r"(tcp|udp|sctp)://.+")
+"""What they set GAME_API_PORT and GAME_API_..._PORT to."""
+LINK_NAME = re.compile(r"/[^/]+/[^/]+")
+"""What Docker sets GAME_API_NAME and GAME_API_..._NAME to."""
+
+LONGEST_RETENTION = 10 * 365 * 86400
 
 
 class SettingsError(Exception):
@@ -90,7 +113,10 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="The directory of the embedded database.")
 
     session_retention: int = Field(
-        30 * 86400, ge=60, description="How many seconds ended sessions are kept."
+        30 * 86400,
+        ge=60,
+        le=LONGEST_RETENTION,
+        description="How many seconds ended sessions are kept.",
     )
 
     shutdown_delay: float = Field(
@@ -120,19 +146,26 @@ class Settings(BaseSettings):
                 raise ValueError(f"{origin!r} is not an origin such as https://play.example.com")
         return origins
 
+    @field_validator("port", "metrics_port", "documentdb_port", mode="before")
+    @classmethod
+    def _no_service_address(cls, port: Any, field: ValidationInfo) -> Any:
+        """Kubernetes sets these variables if a service has such a name. They count as not set."""
+        if isinstance(port, str) and SERVICE_ADDRESS.fullmatch(port):
+            return cls.model_fields[str(field.field_name)].default
+        return port
+
+    @field_validator("data_dir", "documentdb_ca_file")
+    @classmethod
+    def _expanded(cls, path: Path) -> Path:
+        return Path(os.path.expanduser(path))
+
     @field_validator("mongodb_uri")
     @classmethod
     def _readable(cls, uri: SecretStr | None) -> SecretStr | None:
         if uri is not None:
-            try:
-                # This opens no connection. A mongodb+srv:// name is resolved when it is used.
-                if not uri.get_secret_value().startswith("mongodb+srv://"):
-                    parse_uri(uri.get_secret_value())
-            except OSError as error:
-                raise ValueError(f"{error.filename}: {error.strerror}") from None
-            except (PyMongoError, ValueError):
-                # The reason may quote the URI, which may contain a password.
-                raise ValueError("is not a MongoDB connection string") from None
+            mistakes = list(connection_string_mistakes(uri.get_secret_value()))
+            if mistakes:
+                raise ValueError("\n".join(mistakes))
         return uri
 
     @model_validator(mode="after")
@@ -167,15 +200,84 @@ class Settings(BaseSettings):
         return self
 
 
+def connection_string_mistakes(uri: str) -> Iterator[str]:
+    """What is wrong with a connection string, without any of its values, which may be secret.
+
+    This opens no connection. A mongodb+srv:// name is resolved only when it is used.
+    """
+    malformed = "is not a MongoDB connection string"
+    address, _, options = uri.partition("?")
+    try:
+        parse_uri(address.replace("mongodb+srv://", "mongodb://", 1))
+    except (PyMongoError, ValueError):
+        yield malformed
+        return
+    mistakes = list(option_mistakes(options)) if options else []
+    # After an unquoted password with a question mark, the "options" are a part of the password.
+    yield from [malformed] if mistakes and "@" in options else mistakes
+
+
+def option_mistakes(options: str) -> Iterator[str]:
+    """What is wrong with the options of a connection string."""
+    for option in re.split("[&;]", options):
+        name, separator, _ = option.partition("=")
+        if not name or not separator:
+            yield "its options must be key=value pairs"
+        elif name.lower() not in URI_OPTIONS_VALIDATOR_MAP:
+            yield f"the option {printable(name)} does not exist{suggestion(name, URI_OPTIONS)}"
+        else:
+            try:
+                split_options(option)
+            except OSError as error:
+                yield f"{error.filename}: {error.strerror}"
+            except (PyMongoError, ValueError, TypeError):
+                yield f"the option {name} has an invalid value"
+
+
+def unknown_variables(environment: Mapping[str, str]) -> Iterator[str]:
+    """A line for each variable with the prefix of the settings that is not a setting."""
+    known = [name.upper() for name in Settings.model_fields]
+    for variable, value in sorted(environment.items()):
+        name = variable.upper().removeprefix(PREFIX)
+        if not value or name in known or not variable.upper().startswith(PREFIX):
+            continue
+        if not is_service_variable(variable, value):
+            hint = suggestion(name, known, PREFIX)
+            yield f"{printable(variable)}: no such setting{hint}"
+
+
+def is_service_variable(variable: str, value: str) -> bool:
+    """Whether Kubernetes or Docker sets this variable to tell the address of a service."""
+    if variable.endswith("_PORT"):
+        return bool(SERVICE_ADDRESS.fullmatch(value) or SERVICE_VARIABLE.fullmatch(variable))
+    if variable.endswith("_NAME"):
+        return bool(LINK_NAME.fullmatch(value))
+    return bool(SERVICE_VARIABLE.fullmatch(variable))
+
+
+def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
+    """What somebody who wrote `name` probably meant, to be added to a sentence."""
+    spellings = {spelling.upper(): spelling for spelling in known}
+    close = get_close_matches(name.upper(), spellings, n=1)
+    return f"; did you mean {prefix}{spellings[close[0]]}?" if close else ""
+
+
+def printable(name: str) -> str:
+    """The name on one line, without control characters."""
+    return ascii(name)[1:-1]
+
+
 def load_settings() -> Settings:
     """The settings from the environment. Raises SettingsError with every mistake."""
+    mistakes = list(unknown_variables(os.environ))
     try:
-        return Settings()
+        settings = Settings()
     except ValidationError as error:
-        raise SettingsError(
-            [
-                ": ".join([*(PREFIX + str(name).upper() for name in mistake["loc"]), line])
-                for mistake in error.errors(include_input=False, include_url=False)
-                for line in mistake["msg"].removeprefix("Value error, ").splitlines()
-            ]
-        ) from None
+        mistakes += [
+            ": ".join([*(PREFIX + str(name).upper() for name in mistake["loc"]), line])
+            for mistake in error.errors(include_input=False, include_url=False)
+            for line in mistake["msg"].removeprefix("Value error, ").splitlines()
+        ]
+    if mistakes:
+        raise SettingsError(mistakes)
+    return settings
