@@ -9,6 +9,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -132,13 +134,28 @@ def hung() -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def refusing(code: str, status: int) -> Iterator[str]:
-    """Yield the URL of an endpoint that answers every request with this error, as AWS does."""
+def refusing(code: str, status: int, text: str = "", endpoint: str = "") -> Iterator[str]:
+    """Yield the URL of an endpoint that refuses every request that contains a text, as AWS does.
+
+    It passes other requests on to `endpoint`. An empty `code` stands for a proxy that answers with
+    a page instead.
+    """
 
     class Refusal(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            self.rfile.read(int(self.headers["Content-Length"]))
-            body = json.dumps({"__type": code, "message": "no"}).encode()
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if text in body.decode():
+                page = json.dumps({"__type": code, "message": "no"}) if code else "<html></html>"
+                self.respond(status, page.encode())
+                return
+            request = urllib.request.Request(endpoint, body, dict(self.headers))
+            try:
+                with urllib.request.urlopen(request) as response:
+                    self.respond(response.status, response.read())
+            except urllib.error.HTTPError as error:
+                self.respond(error.code, error.read())
+
+        def respond(self, status: int, body: bytes) -> None:
             self.send_response(status)
             self.send_header("Content-Type", "application/x-amz-json-1.1")
             self.send_header("Content-Length", str(len(body)))

@@ -1,15 +1,42 @@
 """Delivery to CloudWatch Logs: it survives an outage, and never delays or fails a request."""
 
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import boto3
 import httpx2
 import pytest
+from botocore.exceptions import (
+    ClientError,
+    ConnectTimeoutError,
+    NoCredentialsError,
+    ParamValidationError,
+)
 
-from game_api.observability.cloudwatch import MAX_QUEUED_BYTES, BoundedQueue
-from tests.aws import CloudWatch, check_document, environment, hung, refusing, samples, total
+from game_api.observability import cloudwatch as cloudwatch_module
+from game_api.observability.cloudwatch import (
+    MAX_QUEUED_BYTES,
+    BoundedQueue,
+    CloudWatchHandler,
+    may_pass,
+)
+from game_api.observability.logs import LineFormatter
+from game_api.observability.metrics import Metrics
+from tests.aws import (
+    GROUP,
+    STREAM,
+    CloudWatch,
+    check_document,
+    environment,
+    hung,
+    refusing,
+    samples,
+    total,
+)
+from tests.conftest import Lines
 from tests.service import Service
 from tests.waiting import wait_until
 
@@ -119,6 +146,164 @@ def test_a_failing_cloudwatch_does_not_affect_requests(
         started = time.monotonic()
         assert service.terminate() == 0, service.output
         assert time.monotonic() - started < 12, "the shutdown takes too long"
+
+
+Connect = Callable[[str], CloudWatchHandler]
+
+
+@pytest.fixture
+def connect(monkeypatch: pytest.MonkeyPatch) -> Iterator[Connect]:
+    """Makes a handler in this process that sends to an endpoint, and without long pauses."""
+    monkeypatch.setattr(cloudwatch_module, "SEND_SECONDS", 0.05)
+    monkeypatch.setattr(cloudwatch_module, "CLOSE_SECONDS", 0.05)
+    handlers: list[CloudWatchHandler] = []
+
+    def make(endpoint: str) -> CloudWatchHandler:
+        for name, value in environment(endpoint).items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+        handlers.append(CloudWatchHandler(GROUP, STREAM, Metrics()))
+        handlers[-1].setFormatter(LineFormatter(lambda text: text, "pod"))
+        return handlers[-1]
+
+    yield make
+    for handler in handlers:
+        handler.close()
+
+
+def send(handler: CloudWatchHandler, *messages: str) -> None:
+    for message in messages:
+        handler.handle(logging.LogRecord("x", logging.INFO, "f", 1, message, (), None))
+
+
+def delivered(cloudwatch: CloudWatch) -> list[str]:
+    return [entry["message"] for entry in read(cloudwatch)[0]]
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "reason"),
+    [
+        ("ValidationException", 400, "ValidationException"),
+        ("InvalidParameterException", 400, "InvalidParameterException"),
+        ("SerializationException", 400, "SerializationException"),
+        ("RequestEntityTooLargeException", 413, "RequestEntityTooLargeException"),
+        ("", 413, "413"),
+    ],
+)
+def test_a_batch_that_is_refused_for_good_does_not_hold_up_the_next_ones(
+    cloudwatch: CloudWatch,
+    connect: Connect,
+    log_lines: Lines,
+    code: str,
+    status: int,
+    reason: str,
+) -> None:
+    with refusing(code, status, "poison", cloudwatch.endpoint) as endpoint:
+        handler = connect(endpoint)
+        for dropped in (1, 2):
+            send(handler, "poison")
+            wait_until(lambda: handler.dropped == dropped)
+        assert (handler.failure, handler.queued) == (reason, 0)
+        send(handler, "one", "two")
+        wait_until(lambda: handler.failure is None)
+        wait_until(lambda: delivered(cloudwatch) == ["one", "two"])
+        assert (handler.dropped, handler.queued) == (2, 0)
+    lines = [e["message"] for e in log_lines.entries if e["logger"] == cloudwatch_module.__name__]
+    assert lines == [f"CloudWatch Logs refused 1 records: {reason}"]
+
+
+def test_a_refusal_is_said_on_standard_output_and_in_the_health(
+    start_service: Start, service_database: str, cloudwatch: CloudWatch
+) -> None:
+    with refusing("ValidationException", 400, "poison", cloudwatch.endpoint) as endpoint:
+        service = start_service(
+            GAME_API_MONGODB_URI=service_database, **environment(endpoint)
+        ).wait_until_ready()
+        httpx2.get(f"{service.address}/poison")
+        wait_until(lambda: logs_of(service)["status"] == "degraded")
+        logs = logs_of(service)
+        assert logs["detail"] == "ValidationException" and logs["dropped"] >= 1
+        ids = send_requests(service, 5)
+        wait_until(lambda: logs_of(service)["status"] == "ok")
+        assert service.terminate() == 0, service.output
+    entries, _ = read(cloudwatch)
+    assert [e["request_id"] for e in entries if e["logger"] == "game_api.access"] == ids
+    assert "CloudWatch Logs refused" in service.output
+    assert not any("CloudWatch Logs refused" in entry["message"] for entry in entries)
+
+
+def client_error(code: str, status: int) -> ClientError:
+    response = {"Error": {"Code": code}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return ClientError(response, "PutLogEvents")
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (client_error("ThrottlingException", 400), True),
+        (client_error("ExpiredTokenException", 400), True),
+        (client_error("InvalidSignatureException", 400), True),
+        (client_error("AccessDeniedException", 400), True),
+        (client_error("ServiceUnavailableException", 500), True),
+        (client_error("429", 429), True),
+        (client_error("403", 403), True),
+        (client_error("502", 502), True),
+        (ConnectTimeoutError(endpoint_url="x"), True),
+        (NoCredentialsError(), True),
+        (ConnectionResetError(), True),
+        (client_error("ValidationException", 400), False),
+        (client_error("404", 404), False),
+        (ParamValidationError(report="x"), False),
+        (ZeroDivisionError(), False),
+    ],
+)
+def test_only_failures_that_may_pass_are_retried(error: Exception, expected: bool) -> None:
+    assert may_pass(error) is expected
+
+
+def test_an_unexpected_error_does_not_end_the_delivery(
+    cloudwatch: CloudWatch, connect: Connect
+) -> None:
+    handler = connect(cloudwatch.endpoint)
+    failures = [ZeroDivisionError()]
+
+    def fail_once(**_: Any) -> None:
+        if failures:
+            raise failures.pop()
+
+    event = "before-call.cloudwatch-logs.PutLogEvents"
+    handler.cwl_client.meta.events.register(event, fail_once)
+    send(handler, "one")
+    wait_until(lambda: handler.dropped == 1)
+    assert handler.failure == "ZeroDivisionError"
+    send(handler, "two")
+    wait_until(lambda: delivered(cloudwatch) == ["two"])
+
+
+def test_a_stream_that_another_process_has_just_created_is_used(
+    cloudwatch: CloudWatch, connect: Connect
+) -> None:
+    handler = connect(cloudwatch.endpoint)
+
+    def create(**_: Any) -> None:
+        cloudwatch.client.create_log_stream(logGroupName=GROUP, logStreamName=STREAM)
+
+    event = "before-call.cloudwatch-logs.CreateLogStream"
+    handler.cwl_client.meta.events.register(event, create)
+    send(handler, "one")
+    wait_until(lambda: delivered(cloudwatch) == ["one"])
+    assert (handler.dropped, handler.failure) == (0, None)
+
+
+def test_a_batch_that_is_being_delivered_counts_as_queued(connect: Connect) -> None:
+    with hung() as endpoint:
+        handler = connect(endpoint)
+        send(handler, "one", "two", "three")
+        wait_until(lambda: handler.queues[STREAM].qsize() == 0)
+        assert handler.queued == 3
+        handler.close()
+        wait_until(lambda: handler.queued == 0)
+        assert handler.dropped == 3
 
 
 def test_a_very_long_record_is_delivered_as_valid_json(
