@@ -17,7 +17,13 @@ from hypothesis import strategies as st
 
 from game_api import __version__
 from game_api.http.middleware import RequestContext
-from game_api.observability.logs import ConsoleFormatter, LineFormatter, Logs, current_request_id
+from game_api.observability.logs import (
+    CONTROLS,
+    ConsoleFormatter,
+    LineFormatter,
+    Logs,
+    current_request_id,
+)
 from game_api.observability.metrics import Metrics
 from game_api.observability.redaction import Redactor
 from game_api.settings import Settings
@@ -171,6 +177,80 @@ def test_the_console_format_is_readable() -> None:
     assert formatter.format(record)[13:] == "INFO    GET /x 404 1.3 ms  abc"
     colored = ConsoleFormatter(Redactor(Settings()), "pod", color=True).format(record)
     assert "\x1b[33m404\x1b[0m" in colored
+
+
+@pytest.mark.parametrize("control", [chr(code) for code in CONTROLS] + ["\n00:00:00.000 ERROR x"])
+def test_no_text_can_forge_a_line_or_control_the_terminal(control: str) -> None:
+    text = f"a{control}b"
+    try:
+        raise ValueError(text)
+    except ValueError:
+        error = sys.exc_info()
+    formatter = ConsoleFormatter(Redactor(Settings()), "pod", color=False)
+    plain = logging.LogRecord(text, logging.ERROR, "f", 1, text, (), error)
+    request = logging.LogRecord("game_api.access", logging.INFO, "f", 1, f"GET /{text}", (), None)
+    request.access = {"status": 404, "duration_ms": 1.0}
+    request.request_id = text
+    for record in (plain, request):
+        first, *others = formatter.format(record).split("\n")
+        assert all(line.startswith("    ") for line in others)
+        assert set(map(ord, first + "".join(others))).isdisjoint(CONTROLS)
+        assert len(others) >= 3 if record.exc_info else not others
+
+
+def test_a_path_can_not_forge_a_line(start_service: Start, service_database: str) -> None:
+    service = start_service(
+        GAME_API_MONGODB_URI=service_database, GAME_API_LOG_FORMAT="console"
+    ).wait_until_ready()
+    httpx2.get(f"{service.address}/a%0a00:00:00.000%20ERROR%20forged%1b[2J%E2%80%AE")
+    assert service.terminate() == 0
+    assert "GET /a\\n00:00:00.000 ERROR forged\\x1b[2J\\u202e 404 " in service.output
+    assert not any("forged" in line[:30] for line in service.lines)
+
+
+WRONG_CALLS = """
+import logging, sys
+from game_api.observability.logs import configure, current_request_id
+from game_api.observability.metrics import Metrics
+from game_api.settings import Settings
+
+class Odd:
+    def __str__(self):
+        raise ZeroDivisionError("hunter2")
+    __repr__ = __str__
+
+logs = configure(Settings(pod_name="\\udcff"), Metrics())
+sys.stderr.close()
+current_request_id.set("abc")
+log = logging.getLogger("library")
+log.warning("%s of %s", 1)
+log.warning(Odd())
+log.warning("%s", Odd())
+log.warning("odd", extra={"access": {"path": Odd()}})
+log.warning("\\udcff is fine")
+logs.close()
+assert logs.queue.dropped == 4, logs.queue.dropped
+"""
+
+
+@pytest.mark.parametrize("format", ["json", "console"])
+def test_a_record_that_can_not_be_formatted_raises_nothing_and_is_reported(format: str) -> None:
+    """Standard error is closed, so that nothing can be written there either."""
+    result = subprocess.run(
+        [sys.executable, "-c", WRONG_CALLS],
+        env=os.environ | {"GAME_API_LOG_FORMAT": format},
+        capture_output=True,
+        text=True,
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    reports = [line for line in lines if "a log record made at <string>:" in line]
+    assert len(reports) == 4 and len(lines) == 5
+    assert "TypeError" in reports[0] and "ZeroDivisionError" in reports[1] + reports[2]
+    assert "udcff is fine" in result.stdout and "hunter2" not in result.stdout
+    if format == "json":
+        entries = [json.loads(line) for line in lines]
+        assert {(e["logger"], e["request_id"]) for e in entries} == {("library", "abc")}
 
 
 def test_every_line_is_json_unless_standard_output_is_a_terminal(

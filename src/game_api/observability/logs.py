@@ -39,6 +39,16 @@ CLOSE_SECONDS = 3
 MAX_TEXT = 30_000
 """Characters of a message or traceback, so that a line stays far below CloudWatch's 1 MiB."""
 
+CONTROLS = (
+    *range(0x20),
+    *range(0x7F, 0xA0),
+    *(0x061C, 0x200E, 0x200F, 0x2028, 0x2029),
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x2070),
+)
+"""Characters that end a line, control a terminal or change the direction of text."""
+ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in CONTROLS}
+
 LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 STATUS_COLORS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
 
@@ -72,12 +82,12 @@ class LineFormatter(logging.Formatter):
         entry |= {"pod": self.pod, "version": __version__}
         if record.exc_info:
             entry["exception"] = self.text(self.formatException(record.exc_info))
-        return json.dumps(entry, ensure_ascii=False)
+        # Lone surrogates can't be encoded as UTF-8, so they are written as escapes.
+        return json.dumps(entry, ensure_ascii=False).encode("utf-8", "backslashreplace").decode()
 
     def text(self, text: str) -> str:
         if len(text) > MAX_TEXT:
             text = f"{text[: MAX_TEXT // 2]} ... {text[-MAX_TEXT // 2 :]}"
-        # Lone surrogates can't be encoded as UTF-8, so they are written as escapes.
         return self.redact(text).encode("utf-8", "backslashreplace").decode()
 
     def access(self, record: logging.LogRecord) -> dict[str, Any]:
@@ -90,7 +100,11 @@ class LineFormatter(logging.Formatter):
 
 
 class ConsoleFormatter(LineFormatter):
-    """Human-readable format for terminals."""
+    """Human-readable format for terminals.
+
+    Control characters are escaped, and tracebacks are indented, so that no text that comes from a
+    client can look like another record or control the terminal.
+    """
 
     def __init__(self, redact: Callable[[str], str], pod: str, color: bool) -> None:
         super().__init__(redact, pod)
@@ -101,17 +115,22 @@ class ConsoleFormatter(LineFormatter):
             return record.getMessage()
         access = record.__dict__.get("access")
         time = datetime.fromtimestamp(record.created).strftime("%H:%M:%S.%f")[:-3]
+        message = self.escaped(record.getMessage())
         if access:
             status = self.painted(str(access["status"]), STATUS_COLORS.get(access["status"] // 100))
-            text = f"{self.text(record.getMessage())} {status} {access['duration_ms']:.1f} ms"
+            text = f"{message} {status} {access['duration_ms']:.1f} ms"
             if access["status"] >= 400:
-                text += f"  {self.redact(record.__dict__.get('request_id', ''))}"
+                text += f"  {self.escaped(record.__dict__.get('request_id', ''))}"
         else:
-            text = f"{record.name}: {self.text(record.getMessage())}"
+            text = f"{self.escaped(record.name)}: {message}"
         if record.exc_info:
-            text += "\n" + self.text(self.formatException(record.exc_info))
+            for line in self.text(self.formatException(record.exc_info)).split("\n"):
+                text += f"\n    {line.translate(ESCAPES)}"
         level = self.painted(f"{record.levelname:<7}", LEVEL_COLORS.get(record.levelname))
         return f"{time} {level} {text}"
+
+    def escaped(self, text: str) -> str:
+        return self.text(text).translate(ESCAPES)
 
     def painted(self, text: str, color: str | None) -> str:
         return f"{color}{text}\x1b[0m" if self.color and color else text
@@ -147,13 +166,36 @@ class QueueHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if len(self._records) >= MAX_RECORDS:
-            self.dropped += 1
-            self._metrics.count(LOG_RECORDS_DROPPED)
+            self._drop()
             return
-        record.msg, record.args = record.getMessage(), None  # Before the arguments change.
+        try:
+            record.msg, record.args = record.getMessage(), None  # Before the arguments change.
+        except Exception:
+            self.handleError(record)
+            return
         self._records.append(record)
         if record.levelno >= logging.WARNING:
             self._wake.set()
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Drop a record that can't be formatted, and write a line that says where it was made.
+
+        The record itself is not written anywhere, because it could not be redacted either.
+        """
+        self._drop()
+        if record.__dict__.get("replacement") or len(self._records) >= MAX_RECORDS:
+            return
+        place, error = f"{record.pathname}:{record.lineno}", type(sys.exception()).__name__
+        text = f"a log record made at {place} can't be written ({error})"
+        fields = {
+            **{"name": record.name, "levelno": logging.ERROR, "levelname": "ERROR", "msg": text},
+            **{"request_id": record.__dict__.get("request_id"), "replacement": True},
+        }
+        self._records.append(logging.makeLogRecord(fields))
+
+    def _drop(self) -> None:
+        self.dropped += 1
+        self._metrics.count(LOG_RECORDS_DROPPED)
 
     def _work(self) -> None:
         while not self._closing:
@@ -168,13 +210,13 @@ class QueueHandler(logging.Handler):
         while self._records:
             record = self._records.popleft()
             try:
-                if self._cloudwatch is not None:
-                    self._cloudwatch.handle(record)
                 if self.with_metrics or record.name != METRICS_LOGGER:
                     lines.append(self.format(record) + "\n")
+                if self._cloudwatch is not None:
+                    self._cloudwatch.handle(record)
             except Exception:
                 self.handleError(record)
-        rest = "".join(lines).encode()
+        rest = "".join(lines).encode("utf-8", "backslashreplace")
         try:
             while rest:
                 rest = rest[os.write(self._output, rest) :]
@@ -240,8 +282,7 @@ def configure(settings: Settings, metrics: Metrics) -> Logs:
     logging.setLogRecordFactory(record_with_request_id)
     # No line shows these, so they need not be collected for each record.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    if sys.version_info >= (3, 12):
-        logging.logAsyncioTasks = False
+    setattr(logging, "logAsyncioTasks", False)  # Python 3.12 has it, but typeshed does not.
     logging.basicConfig(level=settings.log_level.upper(), handlers=[queue], force=True)
     logging.getLogger(METRICS_LOGGER).setLevel(logging.INFO)
     for verbose in ("botocore", "boto3", "urllib3", "pymongo"):
