@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from game_api.database.client import Database
+from game_api.observability import metrics as metrics_module
 from game_api.observability.metrics import (
     API_LATENCY,
     CONFLICTS_RETRIED,
@@ -144,6 +145,18 @@ def test_several_threads_can_record_at_once() -> None:
     documents += documents_of(metrics)
     assert total(documents, "RequestCount") == samples(documents, "APILatency") == 12_000
     assert samples_of(metrics)["game_session_api_latency_seconds_count", "/a"] == 12_000
+
+
+def test_pending_values_are_bounded_without_reports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prometheus gets all of them nevertheless."""
+    monkeypatch.setattr(metrics_module, "MAX_PENDING", 10)
+    metrics = Metrics()
+    for _ in range(25):
+        metrics.request("/a", 1.5, failed=False)
+        metrics.observe(GROUP_COMMIT_SIZE, 2)
+    assert samples_of(metrics)["game_session_api_latency_seconds_count", "/a"] == 25
+    assert samples_of(metrics)["game_session_group_commit_size_sum", ""] == 50
+    assert samples(documents_of(metrics), "APILatency") == 5
 
 
 def test_each_metric_has_a_name_for_cloudwatch_and_one_for_prometheus() -> None:

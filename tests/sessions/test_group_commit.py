@@ -16,6 +16,7 @@ from game_api.observability.logs import current_request_id
 from game_api.observability.metrics import CONFLICTS_RETRIED, Metrics
 from game_api.seats.claims import Claims
 from game_api.sessions import group_commit, rounds
+from game_api.sessions import store as store_module
 from game_api.sessions.errors import SessionFull, SessionNotFound
 from game_api.sessions.group_commit import RoundFailed
 from game_api.sessions.model import Events, Session
@@ -316,6 +317,35 @@ async def test_a_change_that_waits_too_long_is_unavailable(
     with pytest.raises(DatabaseUnavailable):
         await hung.join("s", lambda session: session.join(["ada"], None, LATER))
     assert total(documents_of(metrics), "Joins", Outcome="database_unavailable") == 1
+
+
+@pytest.mark.parametrize(
+    ("deadline", "outcome"), [(0.05, "database_unavailable"), (60.0, "shutting_down")]
+)
+async def test_a_join_that_is_cancelled_is_counted_by_what_cancelled_it(
+    connection: Connection,
+    claims: Claims,
+    metrics: Metrics,
+    sessions: SessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+    deadline: float,
+    outcome: str,
+) -> None:
+    """Either the deadline of the request has passed, or the process shuts down."""
+    await sessions.create(a_session())
+    monkeypatch.setattr(store_module, "DEADLINE", deadline)
+    proceed = asyncio.Event()
+
+    async def find_one(collection: Any, *arguments: Any, **options: Any) -> Any:
+        await proceed.wait()
+
+    hung = SessionStore(Collections(connection, sessions={"find_one": find_one}), claims, metrics)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await hung.join("s", lambda session: session.join(["ada"], None, LATER))
+    assert total(documents_of(metrics), "Joins", Outcome=outcome) == 1
+    proceed.set()
+    await hung.aclose()
 
 
 async def test_closing_the_store_waits_for_the_changes_in_progress(

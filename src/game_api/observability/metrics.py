@@ -30,6 +30,10 @@ REPORT_SECONDS = 10
 MAX_VALUES = 100
 """The maximum length of an array in an Embedded Metric Format document."""
 
+MAX_PENDING = 100_000
+"""How many values of one instrument and label may be pending. It is reached only if the reports
+have ended; CloudWatch does not get the values then, but Prometheus does."""
+
 LATENCIES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
 SIZES = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
@@ -149,7 +153,7 @@ class Metrics(Collector):
 
     def observe(self, instrument: Instrument, value: float, label: str = "") -> None:
         with self._lock:
-            self._pending.values[instrument, label].append(value)
+            self._observe((instrument, label), value)
 
     def set(self, instrument: Instrument, value: float) -> None:
         with self._lock:
@@ -164,8 +168,15 @@ class Metrics(Collector):
         """Record a completed request under the template of its route."""
         with self._lock:
             self._pending.counts[REQUEST_COUNT, route] += 1
-            self._pending.values[API_LATENCY, route].append(milliseconds)
-            self._pending.values[ERROR_RATE, route].append(100 if failed else 0)
+            self._observe((API_LATENCY, route), milliseconds)
+            self._observe((ERROR_RATE, route), 100 if failed else 0)
+
+    def _observe(self, key: Key, value: float) -> None:
+        values = self._pending.values[key]
+        values.append(value)
+        if len(values) >= MAX_PENDING:
+            self._distribution(self._distributions, key).add(key[0], values)
+            values.clear()
 
     def take_documents(self) -> list[str]:
         """Move pending values to the totals; returns them as Embedded Metric Format documents."""

@@ -106,7 +106,10 @@ async def _report_until(stop: asyncio.Event, metrics: Metrics, count_live: Count
         reports += 1
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), REPORT_SECONDS)
-        report(metrics)
+        try:
+            report(metrics)
+        except Exception:  # It must not end the reports.
+            log.exception("the metrics could not be reported")
 
 
 async def _measure_live(metrics: Metrics, count_live: CountLive) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from game_api.clock import utc_now
-from game_api.database.client import Database, Document
+from game_api.database.client import DEADLINE, Database, Document
 from game_api.database.connection import Connection, insert
 from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
@@ -154,7 +154,7 @@ class SessionStore:
 
     async def join(self, session_id: str, rule: Rule[Events]) -> tuple[Session, Events]:
         """Apply a rule that seats players, as `change` does, and count the outcome."""
-        outcome = "internal_error"
+        outcome, started = "internal_error", time.monotonic()
         try:
             session, events = await self.change(session_id, rule)
             outcome = "seated" if events else "already_seated"
@@ -162,8 +162,9 @@ class SessionStore:
         except ApiError as error:
             outcome = error.code
             raise
-        except asyncio.CancelledError:  # The shutdown timeout has passed.
-            outcome = "shutting_down"
+        except asyncio.CancelledError:  # The deadline of the request or of the shutdown has passed.
+            late = time.monotonic() - started >= DEADLINE
+            outcome = DatabaseUnavailable.code if late else "shutting_down"
             raise
         except Exception as error:
             if is_unavailable(error):
