@@ -129,7 +129,13 @@ async def prepared_database(settings: Settings) -> AsyncIterator[str]:
         async with connect(database.uri) as client:
             # A process that lacks a unique index starts, but its readiness check names the index.
             with contextlib.suppress(IndexesFailed):
-                await prepare_database(client.get_default_database(settings.database), settings)
+                try:
+                    await prepare_database(client.get_default_database(settings.database), settings)
+                except PyMongoError as error:
+                    raise CommandError(
+                        f"can't prepare the embedded database: {type(error).__name__}; "
+                        f"see {settings.data_dir}/database.log"
+                    ) from error
         yield database.uri
 
 

@@ -11,7 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 from game_api import __version__
 from game_api.database.client import Database, Listener
 from game_api.database.connection import Connection, open_connection
-from game_api.database.indexes import IndexCheck, create_indexes
+from game_api.database.indexes import IndexCheck, IndexesFailed, create_indexes
 from game_api.http import health
 from game_api.http.dependencies import State
 from game_api.http.docs import add_docs
@@ -44,8 +44,15 @@ async def prepare_database(database: Database, settings: Settings) -> list[str]:
 
     Returns the names of the indexes. Raises IndexesFailed.
     """
-    await schedule_purges(database, timedelta(seconds=settings.session_retention))
-    return await create_indexes(database, MODELS)
+    retention = timedelta(seconds=settings.session_retention)
+    # The service needs the indexes more than it needs the purges, so they come first.
+    try:
+        names = await create_indexes(database, MODELS)
+    except IndexesFailed:
+        await schedule_purges(database, retention)
+        raise
+    await schedule_purges(database, retention)
+    return names
 
 
 def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -> FastAPI:

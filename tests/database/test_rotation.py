@@ -12,13 +12,15 @@ from uuid import uuid4
 import boto3
 import httpx2
 import pytest
+from pymongo.errors import OperationFailure
 from pymongo.monitoring import PoolClosedEvent, PoolCreatedEvent
 
-from game_api.app import create_app
-from game_api.database.client import Database, database_uri
+from game_api.app import MODELS, create_app
+from game_api.database.client import Database, connect, database_uri
 from game_api.database.connection import Connection
 from game_api.database.credentials import Secret
 from game_api.database.errors import CredentialsError
+from game_api.database.indexes import create_indexes
 from game_api.database.rotation import READ_INTERVAL
 from game_api.observability.reporting import DatabaseMonitor
 from game_api.runtime import Runtime
@@ -323,6 +325,18 @@ async def test_a_refused_password_from_the_settings_is_503(cluster: DocumentDbCl
     uri = f"mongodb://nobody:hunter2@127.0.0.1:{cluster.port}/?directConnection=true"
     async with running(create_app(Runtime(Settings()), uri)) as app:
         assert_unavailable(await app.client.get("/api/v1/players/ada"))
+
+
+def test_a_refused_password_is_no_failure_of_an_index(cluster: DocumentDbCluster) -> None:
+    # checkov:skip=CKV_SECRET_4:made up
+    uri = f"mongodb://nobody:hunter2@127.0.0.1:{cluster.port}/?directConnection=true"
+
+    async def create() -> None:
+        async with connect(uri) as client:
+            await create_indexes(client.game, MODELS)
+
+    with pytest.raises(OperationFailure, match="authentication failed"):
+        asyncio.run(create())
 
 
 async def test_serving_and_creating_indexes_use_the_secret_and_never_log_it(

@@ -1,19 +1,24 @@
 """Retention: ended sessions are kept for a limited time."""
 
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from pymongo.errors import OperationFailure
 
+from game_api.app import prepare_database
 from game_api.clock import utc_now
 from game_api.database.client import Database
 from game_api.database.connection import Connection
+from game_api.database.indexes import IndexesFailed
 from game_api.observability.metrics import Metrics
 from game_api.seats.claims import TOMBSTONE_LIFETIME, Claims
 from game_api.sessions.errors import SessionNotFound
 from game_api.sessions.filters import SessionFilter
 from game_api.sessions.store import RETENTION, SessionStore, schedule_purges
+from game_api.settings import Settings
 from tests.build import LATER, a_session
+from tests.database.collections import InterceptedDatabase
 
 
 async def test_an_ended_session_gets_a_time_after_which_it_may_be_removed(
@@ -63,3 +68,31 @@ async def test_documents_of_earlier_versions_expire_as_well(
     assert purges["s"] is None
     assert before + RETENTION <= purges["over"] <= after + RETENTION
     assert before <= purges["tombstone"] - TOMBSTONE_LIFETIME <= after
+
+
+async def test_the_indexes_are_created_before_the_purges_are_scheduled(
+    database: Database,
+) -> None:
+    """So a failure of the purges does not leave the service without its unique indexes."""
+    await database.players.drop_indexes()
+
+    async def update_many(collection: Any, *arguments: Any, **options: Any) -> Any:
+        raise OperationFailure("the document is too large", 17280)
+
+    failing = InterceptedDatabase(database, {"sessions": {"update_many": update_many}})
+    with pytest.raises(OperationFailure):
+        await prepare_database(cast(Database, failing), Settings())
+    assert "username_key" in await database.players.index_information()
+
+
+async def test_the_purges_are_scheduled_even_if_an_index_can_not_be_created(
+    database: Database, sessions: SessionStore
+) -> None:
+    await database.players.drop_indexes()
+    await database.players.insert_many([{"_id": n, "username_key": "zed"} for n in range(2)])
+    await sessions.create(a_session(status="ended"))
+    await database.sessions.update_many({}, {"$unset": {"purge_at": ""}})
+    with pytest.raises(IndexesFailed):
+        await prepare_database(database, Settings())
+    session = await database.sessions.find_one({})
+    assert session is not None and session["purge_at"] is not None
