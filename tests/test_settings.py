@@ -1,5 +1,6 @@
 """Settings: their defaults, and one readable line without secrets for each mistake."""
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +109,16 @@ def test_a_mistake_is_one_readable_line(
     (line,) = error.value.mistakes
     assert line.startswith(mistake) and "\n" not in line
     assert "hunter2" not in line
+
+
+def test_every_variable_in_the_repository_is_a_setting() -> None:
+    """The service would refuse to start with any other one."""
+    root = Path(__file__).parent.parent
+    files = [root / "Dockerfile", root / "Makefile", root / ".ci" / "run"]
+    files += [*root.glob("apps/**/*.yaml"), *root.glob("terraform/**/*.tf")]
+    names = {n for file in files for n in re.findall(r"GAME_API_\w+", file.read_text())}
+    assert "GAME_API_PORT" in names
+    assert names <= {f"GAME_API_{name.upper()}" for name in Settings.model_fields}
 
 
 SERVICES = {
