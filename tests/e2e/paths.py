@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-HOME = Path(os.environ.get("GAME_API_E2E_DIR", "/var/tmp/game-api-e2e")).resolve()
+HOME = Path(os.environ.get("E2E_DIR", "/var/tmp/game-api-e2e")).resolve()
 
 BUILT = HOME / "built"  # programs and images, kept so that the next start is quick
 PROGRAMS = BUILT / "programs"
