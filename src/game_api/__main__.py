@@ -5,6 +5,7 @@ import asyncio
 import contextlib
 import json
 import logging
+import os
 import signal
 import socket
 import sys
@@ -28,6 +29,7 @@ from game_api.database.connection import open_connection
 from game_api.database.embedded import EmbeddedDatabaseError, embedded_database
 from game_api.database.errors import CredentialsError
 from game_api.database.indexes import IndexesFailed
+from game_api.http.protocol import Http11Protocol
 from game_api.observability.logs import configure
 from game_api.observability.metrics import Metrics
 from game_api.runtime import Lifecycle, Runtime
@@ -73,7 +75,7 @@ class Server(uvicorn.Server):
         # The original raises the signal again after the shutdown. That would end the process before
         # the database is stopped, and with another exit code than 0.
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, self.stop)
         yield
 
@@ -140,7 +142,7 @@ async def prepared_database(settings: Settings) -> AsyncIterator[str]:
 
 
 async def serve(runtime: Runtime) -> None:
-    """Serve until SIGINT or SIGTERM, then finish the requests in flight."""
+    """Serve until SIGINT, SIGTERM or SIGHUP, then finish the requests in flight."""
     settings = runtime.settings
     with bind(settings) as listener, prometheus(settings, runtime.metrics):
         async with prepared_database(settings) as uri:
@@ -151,7 +153,8 @@ async def serve_on(listener: socket.socket, uri: str, runtime: Runtime) -> None:
     settings = runtime.settings
     config = uvicorn.Config(
         create_app(runtime, uri),
-        http="httptools",
+        http=Http11Protocol,
+        ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
@@ -246,8 +249,16 @@ async def print_document(runtime: Runtime) -> None:
 COMMANDS = {"create-indexes": make_indexes, "openapi": print_document}
 
 
+def open_standard_streams() -> None:
+    """Open /dev/null in place of closed streams. A socket could get the descriptor otherwise."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))
+
+
 def main() -> None:
     """Run a command. Exits with 0 on success, 1 on failure, and 2 for invalid settings."""
+    open_standard_streams()
     command = COMMANDS.get(arguments().command, serve)
     metrics = Metrics()
     try:

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
+from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -158,6 +159,14 @@ class Settings(BaseSettings):
     @classmethod
     def _expanded(cls, path: Path) -> Path:
         return Path(os.path.expanduser(path))
+
+    @field_validator("host")
+    @classmethod
+    def _without_brackets(cls, host: str) -> str:
+        """An IPv6 address may be written as in a URL, such as `[::1]`."""
+        if not host.startswith("["):
+            return host
+        return str(IPv6Address(host.removeprefix("[").removesuffix("]")))
 
     @field_validator("mongodb_uri")
     @classmethod

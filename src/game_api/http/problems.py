@@ -120,11 +120,25 @@ class MethodNotAllowed(ApiError):
     code = "method_not_allowed"
 
 
+class BadRequest(ApiError):
+    """The request is not valid HTTP/1.1."""
+
+    status = 400
+    code = "bad_request"
+
+
 class RequestTimeout(ApiError):
-    """The body of the request did not arrive within 20 seconds."""
+    """The request was not complete within 20 seconds."""
 
     status = 408
     code = "request_timeout"
+
+
+class RequestHeadTooLarge(ApiError):
+    """The head of the request is larger than 64 KiB."""
+
+    status = 431
+    code = "request_head_too_large"
 
 
 class BodyTooLarge(ApiError):
@@ -166,7 +180,7 @@ def problem(
     headers = dict(headers or {})
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, BodyTooLarge | RequestTimeout):
+    if isinstance(error, BodyTooLarge):
         headers["Connection"] = "close"  # The rest of the request is not read.
     return _response(request, error.status, error.code, error.detail, error.extra, headers)
 

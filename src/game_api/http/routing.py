@@ -16,14 +16,11 @@ from game_api.database.client import DEADLINE, GRACE
 from game_api.errors import DatabaseUnavailable
 from game_api.http.problems import (
     BodyTooLarge,
-    RequestTimeout,
     UnsupportedMediaType,
     ValidationFailed,
 )
 
 MAX_BODY_BYTES = 64 * 1024
-BODY_SECONDS = 20.0
-"""How long a client may take to send the body."""
 JSON_MEDIA_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -77,18 +74,14 @@ def with_checked_query(route: ApiRoute) -> Step:
 
 
 def with_checked_body(handler: Handler) -> Handler:
-    """Read the body within its time and size limits, check its content type, and decode it.
+    """Read the body within its size limit, check its content type, and decode it.
 
-    Raises RequestTimeout, UnsupportedMediaType, ValidationFailed, and BodyTooLarge without reading
-    the rest.
+    Raises UnsupportedMediaType, ValidationFailed, and BodyTooLarge without reading the rest.
+    `game_api.http.protocol` limits the time and raises RequestTimeout.
     """
 
     async def checked(request: Request) -> Response:
-        try:
-            async with asyncio.timeout(BODY_SECONDS):
-                body = await read_body(request)
-        except TimeoutError:
-            raise RequestTimeout() from None
+        body = await read_body(request)
         if body:
             if not JSON_MEDIA_TYPE.fullmatch(request.headers.get("content-type", "")):
                 raise UnsupportedMediaType()
