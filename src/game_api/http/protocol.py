@@ -189,7 +189,7 @@ class Http11Protocol(HttpToolsProtocol):
         self.scope["method"] = method.decode("ascii")
         self.read_target()
         version = self.parser.get_http_version()
-        self.check_host(version)
+        self.check_fields(version)
         self.scope["http_version"] = version
         self.stage = Stage.BODY
         app = self.observed(server_options) if self.url == b"*" else self.app
@@ -213,8 +213,8 @@ class Http11Protocol(HttpToolsProtocol):
         self.scope["raw_path"] = self.root_path.encode("ascii") + raw_path
         self.scope["query_string"] = url.query or b""
 
-    def check_host(self, version: str) -> None:
-        """Raises BadRequest."""
+    def check_fields(self, version: str) -> None:
+        """Check what RFC 9112 demands and the parser does not check. Raises BadRequest."""
         if version not in ("1.0", "1.1"):
             raise BadRequest(f"HTTP/{version} is not supported.")
         hosts = [value for name, value in self.headers if name == b"host"]
@@ -222,6 +222,9 @@ class Http11Protocol(HttpToolsProtocol):
             raise BadRequest("The request needs exactly one Host header.")
         if hosts and not HOST.fullmatch(hosts[0]):
             raise BadRequest("The Host header is not a valid host.")
+        for name, value in self.headers:
+            if name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
+                raise BadRequest("The only supported transfer coding is chunked, in HTTP/1.1.")
 
     def on_body(self, body: bytes) -> None:
         self.unparsed_bytes = 0
