@@ -6,9 +6,8 @@ import socket
 import time
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
+from typing import Any, Protocol
 
-from tests.service import Service
 from tests.waiting import WAIT_SECONDS
 
 SEGMENT_PAUSE = 0.03
@@ -38,10 +37,17 @@ class Answer:
         assert problem["request_id"] == self.headers["x-request-id"]
 
 
+class Listening(Protocol):
+    """A server that a client can connect to."""
+
+    @property
+    def host_and_port(self) -> tuple[str, int]: ...
+
+
 class Wire:
     """A connection to the service."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Listening) -> None:
         self.socket = socket.create_connection(service.host_and_port, WAIT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.socket.makefile("rb")

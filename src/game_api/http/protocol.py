@@ -279,8 +279,8 @@ class Http11Protocol(HttpToolsProtocol):
         if self.url:  # The parser knows the method, too.
             method = self.parser.get_method().decode("ascii")
             path = self.url.partition(b"?")[0].decode("ascii")
-        self.scope.setdefault("method", method)
-        self.scope.setdefault("path", path)
+        unknown = {"method": method, "path": path, "query_string": b""}
+        self.scope = cast(Any, {**unknown, **self.scope})
         self.respond(self.observed(error_response(error)), keep_alive=False)
 
     def observed(self, app: ASGIApp) -> ASGIApp:
