@@ -2,15 +2,17 @@
 
 import asyncio
 import http.client
+import json
 import os
 import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +21,14 @@ import pytest
 from pymongo import MongoClient
 
 from game_api.database.embedded import embedded_database
+from tests.http.wire import Wire, request
 from tests.service import Service, alive, wait_for_end
+from tests.waiting import wait_until
 
 Start = Callable[..., Service]
 PLAYER = {"username": "ada", "player_id": "ada"}
+CREATE_PLAYER = request("POST", "/api/v1/players", body=json.dumps(PLAYER).encode())
+GET_HEALTH = request("GET", "/health")
 
 
 def test_the_welcome_message_shows_the_address_and_a_command_that_works(
@@ -38,7 +44,7 @@ def test_the_welcome_message_shows_the_address_and_a_command_that_works(
     assert '"username":"ada"' in result.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_the_service_and_its_database_with_exit_code_0(
     start_service: Start, number: signal.Signals
 ) -> None:
@@ -60,43 +66,54 @@ def test_the_embedded_database_ends_when_the_service_is_killed(start_service: St
     start_service().wait_until_ready()  # The data directory is no longer locked.
 
 
-def start_request(service: Service, content_length: int) -> socket.socket:
-    """Send the headers of a POST request and wait until the service reads the body.
-
-    The service sends `100 Continue` when it begins to read. From then on the request is in flight.
-    """
-    connection = socket.create_connection(service.host_and_port)
-    connection.sendall(
-        b"POST /api/v1/players HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
-        b"Expect: 100-continue\r\nContent-Length: %d\r\n\r\n" % content_length
-    )
-    assert connection.recv(65536) == b"HTTP/1.1 100 Continue\r\n\r\n"
-    return connection
+@contextmanager
+def suspended(process_id: int) -> Iterator[None]:
+    """Suspend a process: its connections stay open, but it does not respond."""
+    os.kill(process_id, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(process_id, signal.SIGCONT)
 
 
 def test_a_request_in_flight_is_finished_before_the_service_stops(start_service: Start) -> None:
     """Ctrl-C signals the whole process group, so the database must not be in that group."""
     service = start_service().wait_until_ready()
-    assert os.getpgid(service.database_process()) != service.process.pid
-    body = b'{"username": "ada"}'
-    with start_request(service, len(body)) as connection:
-        connection.sendall(body[:5])
-        os.killpg(service.process.pid, signal.SIGINT)
-        service.wait_until(lambda: "Waiting for connections to close" in service.output)
-        connection.sendall(body[5:])
-        assert connection.recv(65536).startswith(b"HTTP/1.1 201 Created")
+    database = service.database_process()
+    assert os.getpgid(database) != service.process.pid
+    with Wire(service) as wire:
+        with suspended(database):
+            wire.send(CREATE_PLAYER)
+            os.killpg(service.process.pid, signal.SIGINT)
+            service.wait_until(lambda: "Waiting for connections to close" in service.output)
+        assert wire.answer().status == 201
     assert service.wait() == 0, service.output
     assert "database died" not in service.output
 
 
 def test_an_unfinished_request_gets_503_after_the_shutdown_timeout(start_service: Start) -> None:
     service = start_service(GAME_API_SHUTDOWN_TIMEOUT="1").wait_until_ready()
-    with start_request(service, 100) as connection:
-        connection.sendall(b"{")
-        assert service.terminate() == 0, service.output
-        response = connection.recv(65536).decode()
-    assert response.startswith("HTTP/1.1 503 ") and '"code":"shutting_down"' in response
-    assert "x-request-id: " in response and "Traceback" not in service.output
+    with Wire(service) as wire, suspended(service.database_process()):
+        wire.send(CREATE_PLAYER)
+        service.process.send_signal(signal.SIGTERM)
+        wire.answer().assert_refusal(503, "shutting_down")
+    assert service.wait() == 0, service.output
+    assert "Traceback" not in service.output
+
+
+def test_half_received_requests_do_not_delay_the_shutdown(start_service: Start) -> None:
+    service = start_service(GAME_API_SHUTDOWN_TIMEOUT="300").wait_until_ready()
+    with Wire(service) as idle, Wire(service) as head, Wire(service) as body:
+        idle.send(GET_HEALTH)
+        assert idle.answer().status == 200
+        head.send(CREATE_PLAYER[:40])
+        body.send(CREATE_PLAYER[:-5])
+        service.process.send_signal(signal.SIGTERM)
+        for wire in (head, body):
+            wire.answer().assert_refusal(503, "shutting_down")
+        for wire in (idle, head, body):
+            wire.assert_closed()
+    assert service.wait() == 0, service.output
 
 
 def test_the_service_still_serves_after_readiness_has_ended(start_service: Start) -> None:
@@ -212,10 +229,38 @@ def test_a_malformed_name_is_an_invalid_setting(uri: str) -> None:
     assert service.output.startswith("game-api: GAME_API_MONGODB_URI: mongodb+srv://")
 
 
-def test_the_service_can_listen_on_an_ipv6_address(start_service: Start) -> None:
-    service = start_service(GAME_API_HOST="::1").wait_until_ready()
+@pytest.mark.parametrize("host", ["::1", "[::1]"])
+def test_the_service_can_listen_on_an_ipv6_address(start_service: Start, host: str) -> None:
+    service = start_service(GAME_API_HOST=host).wait_until_ready()
     assert service.address.startswith("http://[::1]:")
     assert httpx2.get(f"{service.address}/health").status_code == 200
+
+
+def test_brackets_without_an_ipv6_address_are_an_invalid_setting() -> None:
+    service = Service({"GAME_API_HOST": "[localhost]"})
+    assert service.wait() == 2
+    assert service.output.startswith("game-api: GAME_API_HOST: ") and len(service.lines) == 1
+
+
+@pytest.mark.parametrize("closed", [">&-", "<&- >&- 2>&-"])
+def test_the_service_runs_without_standard_streams(tmp_path: Path, closed: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen(
+        ["sh", "-c", f'exec "$0" -m game_api {closed}', sys.executable],
+        env=os.environ | {"GAME_API_PORT": str(port), "GAME_API_DATA_DIR": str(tmp_path)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+    def responds() -> bool:
+        with suppress(httpx2.TransportError):
+            return httpx2.get(f"http://127.0.0.1:{port}/health").status_code == 200
+        return process.poll() is not None
+
+    wait_until(responds)
+    process.terminate()
+    assert process.communicate()[1] == "" and process.returncode == 0
 
 
 def test_the_command_that_creates_the_indexes_can_be_repeated(uri: str) -> None:
@@ -298,16 +343,6 @@ def test_help_and_version_need_no_valid_settings(arguments: tuple[str, ...]) -> 
     assert service.wait() == 0 and "game-api" in service.output
 
 
-@contextmanager
-def suspended(process_id: int) -> Iterator[None]:
-    """Suspend a process: its connections stay open, but it does not respond."""
-    os.kill(process_id, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(process_id, signal.SIGCONT)
-
-
 def send(
     service: Service, method: str, path: str, body: object, delay: float = 0
 ) -> tuple[httpx2.Response, float]:
@@ -338,14 +373,14 @@ def test_while_the_database_hangs_every_request_gets_503_within_five_seconds(
         ("PUT", path, {"name": "four"}, 3.5),
     ]
     with suspended(service.database_process()), ThreadPoolExecutor(len(requests)) as pool:
-        pending = [pool.submit(send, service, *request) for request in requests]
+        pending = [pool.submit(send, service, *arguments) for arguments in requests]
         with httpx2.Client(base_url=service.address, timeout=20) as client:
             assert client.get("/health").status_code == 200
             assert client.get("/health/ready").status_code == 503
             health = client.get("/health/detailed").json()
             assert health["components"]["database"]["status"] == "down"
-        for request in pending:
-            response, seconds = request.result()
+        for answer in pending:
+            response, seconds = answer.result()
             assert (response.status_code, response.json()["code"]) == (503, "database_unavailable")
             assert int(response.headers["retry-after"]) >= 1
             assert seconds < 5

@@ -100,9 +100,28 @@ class Server(uvicorn.Server):
         self.config.encoded_headers.append(close)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.stop_listening(sockets or [])
         await super().shutdown(sockets)
         if self.force_exit:  # uvicorn then skips the shutdown of the app.
             await self.lifespan.shutdown()
+
+    async def stop_listening(self, sockets: list[socket.socket]) -> None:
+        """Close the sockets, but accept the connections that are already open for the clients.
+
+        The operating system would reset them. Their clients may have sent a request.
+        """
+        accepted = []
+        for listener in sockets:
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    accepted.append(listener.accept()[0])
+        for server in self.servers:
+            server.close()
+        for connection in accepted:
+            await asyncio.get_running_loop().connect_accepted_socket(
+                lambda: Http11Protocol(self.config, self.server_state, self.lifespan.state),
+                connection,
+            )
 
     def exit(self) -> None:
         self.should_exit = True

@@ -231,20 +231,6 @@ async def test_a_request_that_waits_too_long_is_503(monkeypatch: pytest.MonkeyPa
         assert_problem(await started.client.get("/"), 503, "database_unavailable")
 
 
-async def test_a_body_that_does_not_arrive_in_time_is_408(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(routing, "BODY_SECONDS", 0.05)
-
-    async def unfinished() -> AsyncIterator[bytes]:
-        yield b"{"
-        await asyncio.Event().wait()
-
-    response = await api.post("/api/v1/players", content=unfinished(), headers=JSON)
-    assert_problem(response, 408, "request_timeout")
-    assert response.headers["connection"] == "close"
-
-
 async def test_an_unexpected_failure_is_500_and_does_not_reveal_the_reason(
     api: Api, database: Any, log_lines: Lines
 ) -> None:
