@@ -30,10 +30,12 @@ def free_port() -> int:
 class Service:
     """A process that runs `python -m game_api`; `lines` collects its output."""
 
+    module = "game_api"
+
     def __init__(self, environment: dict[str, str], *arguments: str) -> None:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("GAME_API_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "game_api", *arguments],
+            [sys.executable, "-m", self.module, *arguments],
             env=inherited | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
