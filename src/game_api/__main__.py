@@ -112,7 +112,7 @@ class Server(uvicorn.Server):
         """
         accepted = []
         for listener in sockets:
-            with contextlib.suppress(BlockingIOError):
+            with contextlib.suppress(OSError):  # Until none is left.
                 while True:
                     accepted.append(listener.accept()[0])
         for server in self.servers:
