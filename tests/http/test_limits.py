@@ -141,6 +141,8 @@ def test_a_trickle_does_not_extend_the_time(serve: Serve, case: str) -> None:
                     break  # The response has arrived.
             except TimeoutError:
                 wire.send(part)
+        else:
+            pytest.fail("there was no response during the trickle")
         wire.socket.settimeout(WAIT_SECONDS)
         wire.answer().assert_refusal(408, "request_timeout")
         wire.assert_closed()

@@ -77,17 +77,18 @@ REFUSED = (
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_request_that_is_not_valid_http_is_refused(service: Service, case: str) -> None:
     """Nothing that follows it is read as a request."""
-    with Wire(service) as wire:
-        wire.send(REFUSED[case] + HEALTH)
-        wire.answer().assert_refusal(400, "bad_request")
-        wire.assert_closed()
+    for segments in ([REFUSED[case] + HEALTH], [REFUSED[case], HEALTH]):
+        with Wire(service) as wire:
+            wire.send(*segments)
+            wire.answer().assert_refusal(400, "bad_request")
+            wire.assert_closed()
 
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_request_before_an_invalid_one_is_answered_first(service: Service, case: str) -> None:
     with Wire(service) as wire:
-        wire.send(HEALTH + REFUSED[case])
-        assert wire.answer().status == 200
+        wire.send(request("GET", "/api/v1/players/nobody") + REFUSED[case])
+        assert wire.answer().status == 404
         wire.answer().assert_refusal(400, "bad_request")
         wire.assert_closed()
 
@@ -178,6 +179,13 @@ def test_a_client_that_has_closed_its_sending_direction_gets_its_response(
         wire.socket.shutdown(socket.SHUT_WR)
         assert [wire.answer().status for _ in range(2)] == [404, 404]
         wire.assert_closed()
+
+
+def test_a_body_that_nobody_reads_is_skipped(service: Service) -> None:
+    with Wire(service) as wire:
+        wire.send(b"GET /health HTTP/1.1\r\nHost: a\r\nContent-Length: 300000\r\n\r\n")
+        wire.send(b" " * 100_000, b" " * 100_000, b" " * 100_000 + HEALTH)
+        assert [wire.answer().status for _ in range(2)] == [200, 200]
 
 
 def test_the_answer_to_a_large_body_is_not_lost(service: Service) -> None:
