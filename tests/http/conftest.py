@@ -18,6 +18,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     data = tmp_path_factory.mktemp("service") / "data"
     with Service({"GAME_API_PORT": "0", "GAME_API_DATA_DIR": str(data)}) as service:
         yield service
+        assert "Traceback" not in service.output
 
 
 class LocalServer:

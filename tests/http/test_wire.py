@@ -143,6 +143,12 @@ def test_every_form_of_a_target_is_answered(
         assert (answer.status, answer.json["code"]) == (status, code)
 
 
+def test_a_target_may_be_a_url_without_a_path(service: Service) -> None:
+    with Wire(service) as wire:
+        expected = wire.exchange(request("GET", "/"))
+        assert wire.exchange(request("GET", "http://game-api")).status == expected.status != 400
+
+
 def test_options_of_the_server_has_no_body(service: Service) -> None:
     with Wire(service) as wire:
         answer = wire.exchange(request("OPTIONS", "*"))

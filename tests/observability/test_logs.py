@@ -263,13 +263,13 @@ def test_every_line_is_json_unless_standard_output_is_a_terminal(
     ).wait_until_ready()
     httpx2.get(f"{service.address}/api/v1/players/x", headers={"X-Request-ID": "abc"})
     with socket.create_connection(service.host_and_port) as connection:
-        connection.sendall(b"not http\r\n\r\n")  # uvicorn logs a warning.
+        connection.sendall(b"GET / HTTP/1.1\r\nX-Request-ID: def\r\nHost: a b\r\n\r\n")
         connection.recv(1000)
     assert service.terminate() == 0
     entries = [json.loads(line) for line in service.lines]
     assert {entry["pod"] for entry in entries} == {"game-api-7"}
     assert {"uvicorn.error", "game_api", "game_api.access"} <= {e["logger"] for e in entries}
-    assert [e["request_id"] for e in entries if e["logger"] == "game_api.access"] == ["abc"]
+    assert [e["request_id"] for e in entries if e["logger"] == "game_api.access"] == ["abc", "def"]
 
 
 def test_the_log_level_is_configurable(start_service: Start, service_database: str) -> None:
