@@ -194,6 +194,21 @@ def test_a_body_that_nobody_reads_is_skipped(service: Service) -> None:
         assert [wire.answer().status for _ in range(2)] == [200, 200]
 
 
+@pytest.mark.parametrize(("path", "statuses"), [("/nope", [404]), ("/api/v1/players", [100, 422])])
+def test_a_request_that_expects_100_is_the_last_on_its_connection(
+    service: Service, path: str, statuses: list[int]
+) -> None:
+    """Without `100 Continue`, the client may not send the body, and a request could be taken for it."""
+    with Wire(service) as wire:
+        wire.send(request("POST", path, "Expect: 100-continue", body=b"{}").removesuffix(b"{}"))
+        first = wire.answer()
+        wire.send(b"{}" if first.status == 100 else HEALTH)
+        answers = [first] if first.status != 100 else [first, wire.answer()]
+        assert [answer.status for answer in answers] == statuses
+        assert answers[-1].headers["connection"] == "close"
+        wire.assert_closed()
+
+
 def test_the_answer_to_a_large_body_is_not_lost(service: Service) -> None:
     """The service discards the rest for a while instead of resetting the connection."""
     with Wire(service) as wire:

@@ -194,7 +194,8 @@ class Http11Protocol(HttpToolsProtocol):
         self.stage = Stage.BODY
         app = self.observed(server_options) if self.url == b"*" else self.app
         keep_alive = version == "1.1" and self.parser.should_keep_alive() and not self.draining
-        self.respond(app, keep_alive)
+        # A client that expects 100 may leave the body out when it gets another response first.
+        self.respond(app, keep_alive and not self.expect_100_continue)
 
     def read_target(self) -> None:
         """Set path and query of the scope. Raises BadRequest."""
