@@ -198,7 +198,7 @@ def test_a_body_that_nobody_reads_is_skipped(service: Service) -> None:
 def test_a_request_that_expects_100_is_the_last_on_its_connection(
     service: Service, path: str, statuses: list[int]
 ) -> None:
-    """Without `100 Continue`, the client may not send the body, and a request could be taken for it."""
+    """The client may leave the body out, and the next request could be taken for it."""
     with Wire(service) as wire:
         wire.send(request("POST", path, "Expect: 100-continue", body=b"{}").removesuffix(b"{}"))
         first = wire.answer()
