@@ -79,7 +79,7 @@ namespace GameApi.Tests
                     }
                 }
             }
-            catch (SocketException)
+            catch (Exception) when (disposed.IsSet)
             {
                 // The test is over.
             }

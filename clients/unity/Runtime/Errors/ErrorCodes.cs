@@ -72,6 +72,9 @@ namespace GameApi
         /// <summary>503: the service does not reach its database.</summary>
         public const string DatabaseUnavailable = "database_unavailable";
 
+        /// <summary>503: the process is about to end, and another one takes over.</summary>
+        public const string ShuttingDown = "shutting_down";
+
         /// <summary>Of the client: the response is none of the service.</summary>
         public const string UnexpectedResponse = "unexpected_response";
 

@@ -19,6 +19,7 @@ namespace GameApi
             Code = TextOrNull(json, "code");
             RequestId = TextOrNull(json, "request_id");
             Errors = ReadErrors(json);
+            MoreErrors = (int?)LongOrNull(json, "more_errors");
             SessionId = TextOrNull(json, "session_id");
             PlayerId = TextOrNull(json, "player_id");
             SessionStatus = StatusOrNull(json, "session_status");
@@ -50,6 +51,9 @@ namespace GameApi
 
         /// <summary>What is wrong with each field, with <c>validation_error</c>; empty otherwise.</summary>
         public IReadOnlyList<FieldError> Errors { get; }
+
+        /// <summary>How many more errors there are than <see cref="Errors"/> lists.</summary>
+        public int? MoreErrors { get; }
 
         /// <summary>The session that the error is about, for example with <c>already_in_session</c>.</summary>
         public string SessionId { get; }
