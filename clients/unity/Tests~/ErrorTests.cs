@@ -119,6 +119,16 @@ namespace GameApi.Tests
             Check.Equal(3, server.Wire.Delays.Count);
         }
 
+        public static async Task A_body_that_ends_early_is_a_network_error()
+        {
+            string reply = ScriptedServer.Reply("200 OK", "{\"status\":\"ok\"}").Replace("Content-Length: 1", "Content-Length: 9");
+            using (var server = new ScriptedServer(reply))
+            {
+                var retries = new RetryPolicy { MaxAttempts = 1 };
+                await Check.Throws<GameApiNetworkException>(() => server.Client(retries).GetHealthAsync());
+            }
+        }
+
         public static async Task A_service_that_hangs_is_a_network_error()
         {
             using (var server = new ScriptedServer(ScriptedServer.Hang))

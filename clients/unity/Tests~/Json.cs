@@ -65,7 +65,7 @@ namespace GameApi.Tests
             }
         }
 
-        private static Dictionary<string, PropertyInfo> PropertiesOf(Type model) =>
+        internal static Dictionary<string, PropertyInfo> PropertiesOf(Type model) =>
             model.GetProperties(BindingFlags.Public | BindingFlags.Instance)
                 .ToDictionary(property => SnakeCase(property.Name));
 

@@ -6,7 +6,7 @@ using System.Threading.Tasks;
 
 namespace GameApi.Tests
 {
-    /// <summary>Runs every public static method of the test classes, and prints one line for each.</summary>
+    /// <summary>Runs every public static method of the test classes, and prints one line for each. An argument selects those whose name has it.</summary>
     internal static class Program
     {
         private static readonly Type[] Suites =
@@ -23,7 +23,8 @@ namespace GameApi.Tests
                 return 0;
             }
             int failed = 0;
-            List<MethodInfo> tests = Suites.SelectMany(TestsOf).ToList();
+            string filter = args.Length > 0 ? args[0] : string.Empty;
+            List<MethodInfo> tests = Suites.SelectMany(TestsOf).Where(test => test.Name.Contains(filter)).ToList();
             foreach (MethodInfo test in tests)
             {
                 Exception error = RunAsync(test).GetAwaiter().GetResult();

@@ -5,6 +5,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text;
 using System.Threading;
+using System.Threading.Tasks;
 
 namespace GameApi.Tests
 {
@@ -29,7 +30,7 @@ namespace GameApi.Tests
             this.replies = replies;
             listener.Start();
             Wire = new RecordingTransport(new HttpClientTransport());
-            new Thread(Serve) { IsBackground = true }.Start();
+            Task.Run(ServeAsync);
         }
 
         internal RecordingTransport Wire { get; }
@@ -59,13 +60,13 @@ namespace GameApi.Tests
 
         internal GameApiClient Client(RetryPolicy retries = null) => new GameApiClient(Url, Wire, retries);
 
-        private void Serve()
+        private async Task ServeAsync()
         {
             try
             {
                 foreach (string reply in replies)
                 {
-                    using (TcpClient client = listener.AcceptTcpClient())
+                    using (TcpClient client = await listener.AcceptTcpClientAsync())
                     {
                         NetworkStream stream = client.GetStream();
                         Received.Add(ReadRequest(stream));
