@@ -11,7 +11,7 @@ namespace GameApi.Tests
 {
     /// <summary>
     /// A local HTTP server that answers each request with the next reply of a script, for what a healthy service does
-    /// not do. One connection takes one request.
+    /// not do. One connection takes one request. After the script, connections are refused.
     /// </summary>
     internal sealed class ScriptedServer : IDisposable
     {
@@ -29,13 +29,14 @@ namespace GameApi.Tests
         {
             this.replies = replies;
             listener.Start();
+            Url = "http://127.0.0.1:" + ((IPEndPoint)listener.LocalEndpoint).Port;
             Wire = new RecordingTransport(new HttpClientTransport());
             Task.Run(ServeAsync);
         }
 
         internal RecordingTransport Wire { get; }
 
-        internal string Url => "http://127.0.0.1:" + ((IPEndPoint)listener.LocalEndpoint).Port;
+        internal string Url { get; }
 
         /// <summary>The requests so far, each as its head and body.</summary>
         internal List<string> Received { get; } = new List<string>();
@@ -79,6 +80,7 @@ namespace GameApi.Tests
                         stream.Write(bytes, 0, bytes.Length);
                     }
                 }
+                listener.Stop();
             }
             catch (Exception) when (disposed.IsSet)
             {
