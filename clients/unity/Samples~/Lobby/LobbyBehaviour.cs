@@ -5,7 +5,10 @@ using UnityEngine;
 
 namespace GameApi.Samples
 {
-    /// <summary>Add this to an object of a scene, set the URL, and press Play twice: each player gets a seat.</summary>
+    /// <summary>
+    /// Add this to an object of a scene, set the URL, and run the scene in two places with two usernames: the players
+    /// meet in one session, and the match starts.
+    /// </summary>
     public sealed class LobbyBehaviour : MonoBehaviour
     {
         private readonly CancellationTokenSource destroyed = new CancellationTokenSource();
