@@ -86,12 +86,13 @@ namespace GameApi.Tests
         public static async Task A_problem_with_members_of_other_types_is_still_a_problem()
         {
             const string body = "{\"code\":\"x\",\"status\":\"?\",\"errors\":[1,{\"loc\":[\"body\",0,null]}],\"allowed\":{},"
-                + "\"current_version\":\"3\",\"session_id\":7,\"title\":null}";
+                + "\"current_version\":\"3\",\"session_id\":7,\"detail\":{},\"title\":null}";
             using (var server = new ScriptedServer(ScriptedServer.Reply("418 Teapot", body)))
             {
                 GameApiException error = await Check.Fails("x", () => server.Client().GetPlayerAsync("x"));
                 Check.Equal(null, error.Problem.Status);
                 Check.Equal(null, error.Problem.CurrentVersion);
+                Check.Equal(null, error.Problem.SessionId);
                 Check.Equal("body,0,", string.Join(",", error.Problem.Errors.Single().Loc));
             }
         }
@@ -135,7 +136,10 @@ namespace GameApi.Tests
             {
                 var transport = new HttpClientTransport { Timeout = TimeSpan.FromMilliseconds(300) };
                 var client = new GameApiClient(server.Url, transport, new RetryPolicy { MaxAttempts = 1 });
-                await Check.Throws<GameApiNetworkException>(() => client.GetHealthAsync());
+                Task<Health> call = client.GetHealthAsync();
+                await Task.WhenAny(call, Task.Delay(TimeSpan.FromSeconds(20)));
+                Check.True(call.IsCompleted, "the call does not wait for the service");
+                await Check.Throws<GameApiNetworkException>(() => call);
             }
         }
 

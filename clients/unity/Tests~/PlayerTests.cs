@@ -106,6 +106,7 @@ namespace GameApi.Tests
                 await Check.Throws<System.ArgumentException>(() => Service.Client.LeaveSessionAsync("x", id));
             }
             await Check.Fails(ErrorCodes.ValidationError, () => Service.Client.GetPlayerAsync("a b?c=ü"));
+            Check.True(Service.Wire.Requests.Last().Url.EndsWith("/players/a%20b%3Fc%3D%C3%BC"), "the id is escaped");
         }
 
         internal static Task<Player> CreateAsync() =>

@@ -106,6 +106,9 @@ namespace GameApi.Tests
                 new SessionCreate("Other", mode, 2) { Attributes = new Attributes { ["level"] = 6 } });
             await Service.Client.UpdateSessionAsync(other.SessionId, new SessionUpdate { Status = SessionStatus.Cancelled });
 
+            await Service.Client.CreateSessionAsync(
+                new SessionCreate("Full", mode, 1) { HostPlayerId = (await PlayerTests.CreateAsync()).PlayerId });
+
             var attributes = new SessionFilter { GameMode = mode };
             foreach (KeyValuePair<string, AttributeValue> attribute in wanted.Attributes)
             {
@@ -114,9 +117,9 @@ namespace GameApi.Tests
             var both = new SessionFilter { GameMode = mode, Statuses = { SessionStatus.Waiting, SessionStatus.Cancelled } };
             var cancelled = new SessionFilter { GameMode = mode, Statuses = { SessionStatus.Cancelled } };
             Check.Equal("Wanted", await NamesAsync(attributes), "attributes");
-            Check.Equal("Other,Wanted", await NamesAsync(both), "two statuses");
+            Check.Equal("Full,Other,Wanted", await NamesAsync(both), "two statuses");
             Check.Equal("Other", await NamesAsync(cancelled), "one status");
-            Check.Equal("Wanted", await NamesAsync(new SessionFilter { GameMode = mode }), "live without a status");
+            Check.Equal("Full,Wanted", await NamesAsync(new SessionFilter { GameMode = mode }), "live without a status");
             Check.Equal("Wanted", await NamesAsync(new SessionFilter { GameMode = mode, Joinable = true }), "joinable");
             Check.Equal("Wanted", await NamesAsync(new SessionFilter { HostPlayerId = host.PlayerId }), "host");
             Check.Equal("Wanted", await NamesAsync(new SessionFilter { GameMode = mode, Region = "eu-central-1" }), "region");
