@@ -1,0 +1,14 @@
+export {
+  GameApiClient,
+  type ClientOptions,
+  type Cursor,
+  type PlayerFilter,
+  type ReadOptions,
+  type RequestOptions,
+  type SessionFilter,
+  type Tagged,
+  type Version,
+  type WriteOptions,
+} from "./client.js";
+export { GameApiError, GameApiNetworkError, KNOWN_CODES, type ErrorCode, type KnownCode } from "./errors.js";
+export type * from "./schema.js";
