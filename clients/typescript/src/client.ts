@@ -18,11 +18,13 @@ import type {
 } from "./schema.js";
 import { send } from "./transport.js";
 
+type HeadersOption = NonNullable<RequestInit["headers"]>;
+
 export interface ClientOptions {
   /** The address of the service, such as `https://game.example.com`. A path is kept as a prefix. */
   baseUrl: string;
   /** Headers of every request, or a function that returns them, called once for each method call. */
-  headers?: HeadersInit | (() => HeadersInit | Promise<HeadersInit>) | undefined;
+  headers?: HeadersOption | (() => HeadersOption | Promise<HeadersOption>) | undefined;
   /** Milliseconds that each attempt may take; 10,000 by default, 0 means no limit. */
   timeout?: number | undefined;
   /** How often a safe request is repeated; 2 by default, 0 turns it off. */

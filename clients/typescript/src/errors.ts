@@ -45,11 +45,11 @@ export class GameApiError extends Error {
   /** The id of the request, which the logs of the service contain as well. */
   readonly requestId: string | undefined;
   /** The whole problem, with the members that only some codes have, such as `current_version`. */
-  readonly problem: Problem | undefined;
+  readonly problem: (Problem & Record<string, unknown>) | undefined;
   /** The number of seconds after which the request may be repeated, if the response names it. */
   readonly retryAfter: number | undefined;
 
-  constructor(response: Response, problem?: Problem) {
+  constructor(response: Response, problem?: Problem & Record<string, unknown>) {
     const code = problem?.code ?? "unexpected_response";
     const detail = problem?.detail ?? `The response is not one of game-api: ${response.statusText}`;
     super(`${response.status} ${code}: ${detail}`);
@@ -80,7 +80,7 @@ export async function errorOf(response: Response): Promise<GameApiError> {
   return new GameApiError(response, isProblem(problem) ? problem : undefined);
 }
 
-function isProblem(value: unknown): value is Problem {
+function isProblem(value: unknown): value is Problem & Record<string, unknown> {
   return typeof value === "object" && value !== null && "code" in value && typeof value.code === "string";
 }
 

@@ -14,12 +14,16 @@ export interface paths {
         /**
          * List Players
          * @description Players sorted by player_id, or only the one with this username (case-insensitive).
+         *
+         *     Codes: `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         get: operations["listPlayers"];
         put?: never;
         /**
          * Create Player
          * @description Create a player.
+         *
+         *     Codes: `request_timeout` (408), `player_exists` (409), `username_taken` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         post: operations["createPlayer"];
         delete?: never;
@@ -38,17 +42,23 @@ export interface paths {
         /**
          * Get Player
          * @description A player.
+         *
+         *     Codes: `player_not_found` (404), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         get: operations["getPlayer"];
         /**
          * Update Player
          * @description Change a player. Absent fields keep their values; `attributes` is replaced as a whole.
+         *
+         *     Codes: `player_not_found` (404), `request_timeout` (408), `username_taken` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         put: operations["updatePlayer"];
         post?: never;
         /**
          * Delete Player
          * @description Delete a player who has no seat in a live session.
+         *
+         *     Codes: `player_not_found` (404), `in_session` (409), `version_mismatch` (412), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         delete: operations["deletePlayer"];
         options?: never;
@@ -65,13 +75,17 @@ export interface paths {
         };
         /**
          * List Sessions
-         * @description Public sessions, newest first.
+         * @description Public sessions, newest first; without `status`, the live ones.
+         *
+         *     Codes: `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         get: operations["listSessions"];
         put?: never;
         /**
          * Create Session
          * @description Create a session. The host, if given, takes the first seat.
+         *
+         *     Codes: `player_not_found` (404), `request_timeout` (408), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         post: operations["createSession"];
         delete?: never;
@@ -90,11 +104,15 @@ export interface paths {
         /**
          * Get Session
          * @description A session.
+         *
+         *     Codes: `session_not_found` (404), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         get: operations["getSession"];
         /**
          * Update Session
          * @description Change the status and settings of a session, all or nothing; absent fields stay unchanged.
+         *
+         *     Codes: `session_not_found` (404), `request_timeout` (408), `illegal_transition` (409), `not_enough_players` (409), `too_many_members` (409), `not_a_member` (409), `session_over` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         put: operations["updateSession"];
         post?: never;
@@ -116,6 +134,8 @@ export interface paths {
         /**
          * Join Session As Party
          * @description Seat a party, all of its players or none, as one version.
+         *
+         *     Codes: `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         post: operations["joinSessionAsParty"];
         delete?: never;
@@ -135,12 +155,16 @@ export interface paths {
         /**
          * Join Session
          * @description Take a seat. The first player in a session becomes its host.
+         *
+         *     Codes: `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         put: operations["joinSession"];
         post?: never;
         /**
          * Leave Session
          * @description Leave the session. If the host leaves, the longest-seated member becomes the host.
+         *
+         *     Codes: `session_not_found` (404), `version_mismatch` (412), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         delete: operations["leaveSession"];
         options?: never;
@@ -148,6 +172,8 @@ export interface paths {
         /**
          * Update Member
          * @description Change the team or the readiness of a member.
+         *
+         *     Codes: `session_not_found` (404), `not_a_member` (404), `request_timeout` (408), `session_over` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         patch: operations["updateMember"];
         trace?: never;
@@ -164,6 +190,8 @@ export interface paths {
          * @description The live session in which the player has a seat.
          *
          *     `If-None-Match` is ignored, because the player's next session may have the same version.
+         *
+         *     Codes: `player_not_found` (404), `not_in_session` (404), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
          */
         get: operations["getPlayerSession"];
         put?: never;
@@ -184,6 +212,8 @@ export interface paths {
         /**
          * Liveness
          * @description The process is running. The database is not checked.
+         *
+         *     Codes: `validation_error` (422), `internal_error` (500).
          */
         get: operations["getHealth"];
         put?: never;
@@ -204,6 +234,8 @@ export interface paths {
         /**
          * Readiness
          * @description The process can serve requests: the database responds and has the unique indexes.
+         *
+         *     Codes: `validation_error` (422), `internal_error` (500), `database_unavailable` (503), `shutting_down` (503).
          */
         get: operations["getReadiness"];
         put?: never;
@@ -224,6 +256,8 @@ export interface paths {
         /**
          * The condition of each component
          * @description The condition of the service and its components.
+         *
+         *     Codes: `validation_error` (422), `internal_error` (500).
          */
         get: operations["getDetailedHealth"];
         put?: never;
@@ -238,22 +272,26 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description A string, a finite number, or a boolean. */
+        AttributeValue: boolean | number | string;
+        /**
+         * @description At most 20 values (string, number or boolean), 16 KiB in total.
+         * @example {
+         *       "map": "harbour",
+         *       "ranked": true
+         *     }
+         */
+        Attributes: {
+            [key: string]: components["schemas"]["AttributeValue"];
+        };
         /**
          * Component
          * @description The condition of one required component.
          */
         Component: {
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ok" | "degraded" | "down";
-            /**
-             * Latency Ms
-             * @description The round-trip time of a ping.
-             */
+            status: components["schemas"]["HealthStatus"];
+            /** @description The round-trip time of a ping. */
             latency_ms?: number | null;
-            /** Detail */
             detail?: string | null;
         };
         /**
@@ -269,217 +307,97 @@ export interface components {
          * @description The condition of the service and its components: `down` if a required component is down.
          */
         DetailedHealth: {
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ok" | "degraded" | "down";
-            /** Version */
+            status: components["schemas"]["HealthStatus"];
             version: string;
-            /** Commit */
             commit: string;
-            /** Uptime Seconds */
+            /** Format: double */
             uptime_seconds: number;
             components: components["schemas"]["Components"];
+        };
+        /** @description One mistake in a request. */
+        FieldError: {
+            /** @description Where it is, such as `body`, `members`, `0`. */
+            loc: (string | number)[];
+            /** @description An explanation for people. */
+            msg: string;
+            /** @description The kind of mistake. */
+            type: string;
+        };
+        /**
+         * GameServer
+         * @description Where the game server of a session listens.
+         */
+        GameServer: {
+            /** @description A host name or an IP address. */
+            address: string;
+            /** Format: int32 */
+            port: number;
         };
         /**
          * Health
          * @description The process is running.
          */
         Health: {
-            /**
-             * Status
-             * @default ok
-             * @constant
-             */
-            status?: "ok";
-            /** Version */
+            /** @default ok */
+            status?: components["schemas"]["HealthStatus"];
             version: string;
-            /** Commit */
             commit: string;
         };
-        /**
-         * JoinRequest
-         * @description How a player joins.
-         */
-        SessionJoin: {
-            /**
-             * Team
-             * @description No team if it is absent.
-             * @example red
-             */
-            team?: string;
-        };
+        /** @enum {string} */
+        HealthStatus: "ok" | "degraded" | "down";
         /**
          * LogsComponent
          * @description The condition of log delivery: `degraded` while CloudWatch Logs does not accept records.
          */
         LogsComponent: {
-            /**
-             * Status
-             * @enum {string}
-             */
-            status: "ok" | "degraded" | "down";
-            /**
-             * Latency Ms
-             * @description The round-trip time of a ping.
-             */
+            status: components["schemas"]["HealthStatus"];
+            /** @description The round-trip time of a ping. */
             latency_ms?: number | null;
-            /** Detail */
             detail?: string | null;
             /**
-             * Queued
+             * Format: int32
              * @description The number of records that wait for delivery.
              * @default 0
              */
             queued?: number;
             /**
-             * Dropped
+             * Format: int32
              * @description The number of records dropped since the start.
              * @default 0
              */
             dropped?: number;
         };
         /**
-         * MemberChanges
-         * @description The fields to change; absent fields keep their values.
-         */
-        MemberUpdate: {
-            /** Ready */
-            ready?: boolean;
-            /**
-             * Team
-             * @example red
-             */
-            team?: string;
-        };
-        /**
-         * MemberOut
+         * Member
          * @description A player who has a seat.
          */
         Member: {
-            /** Player Id */
             player_id: string;
-            /** Team */
             team: string | null;
-            /** Ready */
             ready: boolean;
             /**
-             * Joined At
              * Format: date-time
              * @example 2026-11-22T19:00:00.123Z
              */
             joined_at: string;
         };
         /**
-         * NewPlayer
-         * @description A player to create.
+         * MemberUpdate
+         * @description The fields to change; absent fields keep their values.
          * @example {
-         *       "region": "eu-central-1",
-         *       "username": "ada"
+         *       "ready": true
          *     }
          */
-        PlayerCreate: {
+        MemberUpdate: {
+            ready?: boolean;
             /**
-             * Username
-             * @description Unique among all players, regardless of case.
-             * @example Ada
+             * Format: visible-text
+             * @example red
              */
-            username: string;
-            /**
-             * Display Name
-             * @description Defaults to the username.
-             * @example Ada L.
-             */
-            display_name?: string;
-            /** Region */
-            region?: string | null;
-            /**
-             * Rating
-             * @default 1000
-             * @example 1000
-             */
-            rating?: number;
-            attributes?: components["schemas"]["Attributes"];
-            /**
-             * Player Id
-             * @description Generated if it is absent; generated ids sort by creation time.
-             * @example ada
-             */
-            player_id?: string;
+            team?: string;
         };
         /**
-         * NewSession
-         * @description A session to create.
-         * @example {
-         *       "game_mode": "duel",
-         *       "max_players": 2,
-         *       "name": "Friday duel"
-         *     }
-         */
-        SessionCreate: {
-            /**
-             * Name
-             * @example Friday duel
-             */
-            name: string;
-            /**
-             * Game Mode
-             * @example duel
-             */
-            game_mode: string;
-            /**
-             * Max Players
-             * @example 2
-             */
-            max_players: number;
-            /**
-             * Min Players
-             * @description At most `max_players`.
-             * @default 1
-             * @example 2
-             */
-            min_players?: number;
-            /** Region */
-            region?: string | null;
-            /** @default public */
-            visibility?: components["schemas"]["Visibility"];
-            /**
-             * Join In Progress
-             * @description Whether players may join while the session is `active`.
-             * @default false
-             */
-            join_in_progress?: boolean;
-            attributes?: components["schemas"]["Attributes"];
-            /**
-             * Host Player Id
-             * @description The player who takes the first seat.
-             * @example ada
-             */
-            host_player_id?: string;
-        };
-        /** Page[PlayerOut] */
-        PlayerPage: {
-            /** Items */
-            items: components["schemas"]["Player"][];
-            /**
-             * Next Cursor
-             * @description Pass it as `cursor` to get the next page; null on the last page.
-             */
-            next_cursor: string | null;
-        };
-        /** Page[SessionOut] */
-        SessionPage: {
-            /** Items */
-            items: components["schemas"]["Session"][];
-            /**
-             * Next Cursor
-             * @description Pass it as `cursor` to get the next page; null on the last page.
-             */
-            next_cursor: string | null;
-        };
-        /**
-         * Party
+         * PartyJoin
          * @description Players who join together, all or none.
          * @example {
          *       "player_ids": [
@@ -489,242 +407,444 @@ export interface components {
          *     }
          */
         PartyJoin: {
-            /** Player Ids */
             player_ids: string[];
         };
         /**
-         * PlayerChanges
-         * @description The fields to change; absent fields keep their values.
-         */
-        PlayerUpdate: {
-            /**
-             * Username
-             * @description Unique among all players, regardless of case.
-             * @example Ada
-             */
-            username?: string;
-            /**
-             * Display Name
-             * @description The name that other players see.
-             * @example Ada L.
-             */
-            display_name?: string;
-            /** Region */
-            region?: string | null;
-            /**
-             * Rating
-             * @example 1000
-             */
-            rating?: number;
-            attributes?: components["schemas"]["Attributes"];
-        };
-        /**
-         * PlayerOut
+         * Player
          * @description A player.
+         * @example {
+         *       "attributes": {
+         *         "clan": "analysts",
+         *         "level": 5
+         *       },
+         *       "created_at": "2026-11-22T19:00:00.123Z",
+         *       "display_name": "Ada L.",
+         *       "player_id": "ada",
+         *       "rating": 1000,
+         *       "region": "eu-central-1",
+         *       "updated_at": "2026-11-22T19:00:00.123Z",
+         *       "username": "Ada",
+         *       "version": 1
+         *     }
          */
         Player: {
-            /** Player Id */
             player_id: string;
-            /** Username */
             username: string;
-            /** Display Name */
             display_name: string;
-            /** Region */
             region: string | null;
-            /** Rating */
+            /** Format: int32 */
             rating: number;
             attributes: components["schemas"]["Attributes"];
             /**
-             * Created At
              * Format: date-time
              * @example 2026-11-22T19:00:00.123Z
              */
             created_at: string;
             /**
-             * Updated At
              * Format: date-time
              * @example 2026-11-22T19:00:00.123Z
              */
             updated_at: string;
-            /** Version */
+            /** Format: int64 */
             version: number;
+        };
+        /**
+         * PlayerCreate
+         * @description A player to create.
+         * @example {
+         *       "player_id": "ada",
+         *       "region": "eu-central-1",
+         *       "username": "Ada"
+         *     }
+         */
+        PlayerCreate: {
+            /**
+             * @description Unique among all players, regardless of case.
+             * @example Ada
+             */
+            username: string;
+            /**
+             * Format: visible-text
+             * @description Defaults to the username.
+             * @example Ada L.
+             */
+            display_name?: string;
+            region?: string | null;
+            /**
+             * Format: int32
+             * @default 1000
+             * @example 1000
+             */
+            rating?: number;
+            attributes?: components["schemas"]["Attributes"];
+            /**
+             * @description Generated if it is absent; generated ids sort by creation time.
+             * @example ada
+             */
+            player_id?: string;
+        };
+        /**
+         * PlayerPage
+         * @description One page of a list of players.
+         */
+        PlayerPage: {
+            items: components["schemas"]["Player"][];
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
+            next_cursor: string | null;
+        };
+        /**
+         * PlayerUpdate
+         * @description The fields to change; absent fields keep their values.
+         * @example {
+         *       "display_name": "Ada L."
+         *     }
+         */
+        PlayerUpdate: {
+            /**
+             * @description Unique among all players, regardless of case.
+             * @example Ada
+             */
+            username?: string;
+            /**
+             * Format: visible-text
+             * @description The name that other players see.
+             * @example Ada L.
+             */
+            display_name?: string;
+            region?: string | null;
+            /**
+             * Format: int32
+             * @example 1000
+             */
+            rating?: number;
+            attributes?: components["schemas"]["Attributes"];
+        };
+        /** @description Why a request was refused or failed (RFC 9457). Later versions may add members and codes. Which of the optional members are present depends on `code`. */
+        Problem: {
+            /** @example about:blank */
+            type: string;
+            /** @description The meaning of the status. */
+            title: string;
+            /** Format: int32 */
+            status: number;
+            /** @description An explanation for people. */
+            detail: string;
+            /**
+             * @description What happened, as a stable word for programs. Treat an unknown code like its status.
+             * @example session_full
+             */
+            code: string;
+            /** @description The same as `X-Request-ID`. */
+            request_id: string;
+            /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
+            session_id?: string;
+            /** @example ada */
+            player_id?: string;
+            /** @example ended */
+            session_status?: string;
+            /** @example active */
+            from?: string;
+            /** @example waiting */
+            to?: string;
+            /**
+             * @example [
+             *       "ended",
+             *       "cancelled"
+             *     ]
+             */
+            allowed?: string[];
+            /**
+             * Format: int32
+             * @example 3
+             */
+            player_count?: number;
+            /**
+             * Format: int32
+             * @example 4
+             */
+            min_players?: number;
+            /**
+             * Format: int64
+             * @example 3
+             */
+            current_version?: number;
+            /**
+             * @example [
+             *       {
+             *         "loc": [
+             *           "body",
+             *           "username"
+             *         ],
+             *         "msg": "Field required",
+             *         "type": "missing"
+             *       }
+             *     ]
+             */
+            errors?: components["schemas"]["FieldError"][];
+            /**
+             * Format: int32
+             * @description How many further mistakes are not listed; absent if there are none.
+             */
+            more_errors?: number;
         };
         /**
          * Readiness
          * @description The process can serve requests.
          */
         Readiness: {
-            /**
-             * Status
-             * @default ok
-             * @constant
-             */
-            status?: "ok";
+            /** @default ok */
+            status?: components["schemas"]["HealthStatus"];
         };
         /**
-         * Server
-         * @description The address of the game server of a session.
+         * ServerAddress
+         * @description Where the game server of a session listens.
          */
-        GameServer: {
+        ServerAddress: {
             /**
-             * Address
              * @description A host name or an IP address.
              * @example 198.51.100.7
              */
             address: string;
             /**
-             * Port
+             * Format: int32
              * @example 7777
              */
             port: number;
         };
         /**
-         * SessionChanges
-         * @description The fields to change; absent fields keep their values.
-         */
-        SessionUpdate: {
-            status?: components["schemas"]["SessionStatus"];
-            /**
-             * Name
-             * @example Friday duel
-             */
-            name?: string;
-            /**
-             * Max Players
-             * @example 2
-             */
-            max_players?: number;
-            /**
-             * Min Players
-             * @example 2
-             */
-            min_players?: number;
-            /** Region */
-            region?: string | null;
-            visibility?: components["schemas"]["Visibility"];
-            /** Join In Progress */
-            join_in_progress?: boolean;
-            /**
-             * Host Player Id
-             * @description 1-64 letters, digits, `_` or `-`.
-             * @example ada
-             */
-            host_player_id?: string;
-            server?: components["schemas"]["GameServer"] | null;
-            attributes?: components["schemas"]["Attributes"];
-        };
-        /**
-         * SessionOut
+         * Session
          * @description A session; `player_count + free_slots = max_players`, members in the order of joining.
+         * @example {
+         *       "attributes": {
+         *         "map": "harbour",
+         *         "ranked": true
+         *       },
+         *       "created_at": "2026-11-22T19:00:00.123Z",
+         *       "ended_at": "2026-11-22T19:20:00.456Z",
+         *       "free_slots": 1,
+         *       "game_mode": "duel",
+         *       "host_player_id": "ada",
+         *       "join_in_progress": false,
+         *       "max_players": 2,
+         *       "members": [
+         *         {
+         *           "joined_at": "2026-11-22T19:00:00.123Z",
+         *           "player_id": "ada",
+         *           "ready": true,
+         *           "team": "red"
+         *         }
+         *       ],
+         *       "min_players": 1,
+         *       "name": "Friday duel",
+         *       "player_count": 1,
+         *       "region": "eu-central-1",
+         *       "server": {
+         *         "address": "198.51.100.7",
+         *         "port": 7777
+         *       },
+         *       "session_id": "01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1",
+         *       "started_at": "2026-11-22T19:01:00.789Z",
+         *       "status": "ended",
+         *       "updated_at": "2026-11-22T19:20:00.456Z",
+         *       "version": 6,
+         *       "visibility": "public"
+         *     }
          */
         Session: {
-            /** Session Id */
             session_id: string;
-            /** Name */
             name: string;
-            /** Game Mode */
             game_mode: string;
-            /** Region */
             region: string | null;
             status: components["schemas"]["SessionStatus"];
             visibility: components["schemas"]["Visibility"];
-            /** Max Players */
+            /** Format: int32 */
             max_players: number;
-            /** Min Players */
+            /** Format: int32 */
             min_players: number;
-            /** Player Count */
+            /** Format: int32 */
             player_count: number;
-            /** Free Slots */
+            /** Format: int32 */
             free_slots: number;
-            /** Join In Progress */
             join_in_progress: boolean;
-            /** Host Player Id */
             host_player_id: string | null;
-            /** Members */
             members: components["schemas"]["Member"][];
             server: components["schemas"]["GameServer"] | null;
             attributes: components["schemas"]["Attributes"];
             /**
-             * Created At
              * Format: date-time
              * @example 2026-11-22T19:00:00.123Z
              */
             created_at: string;
             /**
-             * Updated At
              * Format: date-time
              * @example 2026-11-22T19:00:00.123Z
              */
             updated_at: string;
-            /** Started At */
             started_at: string | null;
-            /** Ended At */
             ended_at: string | null;
-            /** Version */
+            /** Format: int64 */
             version: number;
         };
-        Attributes: {
-            [key: string]: components["schemas"]["AttributeValue"];
+        /**
+         * SessionCreate
+         * @description A session to create.
+         * @example {
+         *       "game_mode": "duel",
+         *       "max_players": 2,
+         *       "name": "Friday duel"
+         *     }
+         */
+        SessionCreate: {
+            /**
+             * Format: visible-text
+             * @example Friday duel
+             */
+            name: string;
+            /** @example duel */
+            game_mode: string;
+            /**
+             * Format: int32
+             * @example 2
+             */
+            max_players: number;
+            /**
+             * Format: int32
+             * @description At most `max_players`.
+             * @default 1
+             * @example 2
+             */
+            min_players?: number;
+            region?: string | null;
+            /** @default public */
+            visibility?: components["schemas"]["Visibility"];
+            /**
+             * @description Whether players may join while the session is `active`.
+             * @default false
+             */
+            join_in_progress?: boolean;
+            attributes?: components["schemas"]["Attributes"];
+            /**
+             * @description The player who takes the first seat.
+             * @example ada
+             */
+            host_player_id?: string;
         };
-        AttributeValue: boolean | number | string;
-        /** @enum {string} */
+        /**
+         * SessionJoin
+         * @description How a player joins.
+         * @example {
+         *       "team": "red"
+         *     }
+         */
+        SessionJoin: {
+            /**
+             * Format: visible-text
+             * @description No team if it is absent.
+             * @example red
+             */
+            team?: string;
+        };
+        /**
+         * SessionPage
+         * @description One page of a list of sessions.
+         */
+        SessionPage: {
+            items: components["schemas"]["Session"][];
+            /** @description Pass it as `cursor` to get the next page; null on the last page. */
+            next_cursor: string | null;
+        };
+        /**
+         * @description The first three are live; the last three are final.
+         * @enum {string}
+         */
         SessionStatus: "waiting" | "starting" | "active" | "ended" | "cancelled" | "expired";
-        /** @enum {string} */
+        /**
+         * SessionUpdate
+         * @description The fields to change; absent fields keep their values.
+         * @example {
+         *       "max_players": 4
+         *     }
+         */
+        SessionUpdate: {
+            status?: components["schemas"]["SessionStatus"];
+            /**
+             * Format: visible-text
+             * @example Friday duel
+             */
+            name?: string;
+            /**
+             * Format: int32
+             * @example 2
+             */
+            max_players?: number;
+            /**
+             * Format: int32
+             * @example 2
+             */
+            min_players?: number;
+            region?: string | null;
+            visibility?: components["schemas"]["Visibility"];
+            join_in_progress?: boolean;
+            /**
+             * @description 1-64 letters, digits, `_` or `-`.
+             * @example ada
+             */
+            host_player_id?: string;
+            server?: components["schemas"]["ServerAddress"] | null;
+            attributes?: components["schemas"]["Attributes"];
+        };
+        /**
+         * @description Private sessions are in no list.
+         * @enum {string}
+         */
         Visibility: "public" | "private";
-        FieldError: {
-            loc: (string | number)[];
-            msg: string;
-            type: string;
-        };
-        Problem: {
-            type: string;
-            title: string;
-            detail: string;
-            code: string;
-            request_id: string;
-            session_id?: string;
-            player_id?: string;
-            session_status?: string;
-            from?: string;
-            to?: string;
-            status: number;
-            current_version?: number;
-            errors?: components["schemas"]["FieldError"][];
-        } & {
-            [key: string]: unknown;
-        };
     };
     responses: never;
     parameters: never;
     requestBodies: never;
-    headers: never;
+    headers: {
+        /** @description The version, in quotes: `"3"`. */
+        ETag: string;
+        /** @description The path of the new resource. */
+        Location: string;
+        /** @description Seconds to wait before trying again. */
+        "Retry-After": number;
+        /** @description The id of the request: the client's own, if it sent a valid one. */
+        "X-Request-ID": string;
+    };
     pathItems: never;
 }
+export type AttributeValue = components['schemas']['AttributeValue'];
+export type Attributes = components['schemas']['Attributes'];
 export type Component = components['schemas']['Component'];
 export type Components = components['schemas']['Components'];
 export type DetailedHealth = components['schemas']['DetailedHealth'];
-export type Health = components['schemas']['Health'];
-export type SessionJoin = components['schemas']['SessionJoin'];
-export type LogsComponent = components['schemas']['LogsComponent'];
-export type MemberUpdate = components['schemas']['MemberUpdate'];
-export type Member = components['schemas']['Member'];
-export type PlayerCreate = components['schemas']['PlayerCreate'];
-export type SessionCreate = components['schemas']['SessionCreate'];
-export type PlayerPage = components['schemas']['PlayerPage'];
-export type SessionPage = components['schemas']['SessionPage'];
-export type PartyJoin = components['schemas']['PartyJoin'];
-export type PlayerUpdate = components['schemas']['PlayerUpdate'];
-export type Player = components['schemas']['Player'];
-export type Readiness = components['schemas']['Readiness'];
-export type GameServer = components['schemas']['GameServer'];
-export type SessionUpdate = components['schemas']['SessionUpdate'];
-export type Session = components['schemas']['Session'];
-export type Attributes = components['schemas']['Attributes'];
-export type AttributeValue = components['schemas']['AttributeValue'];
-export type SessionStatus = components['schemas']['SessionStatus'];
-export type Visibility = components['schemas']['Visibility'];
 export type FieldError = components['schemas']['FieldError'];
+export type GameServer = components['schemas']['GameServer'];
+export type Health = components['schemas']['Health'];
+export type HealthStatus = components['schemas']['HealthStatus'];
+export type LogsComponent = components['schemas']['LogsComponent'];
+export type Member = components['schemas']['Member'];
+export type MemberUpdate = components['schemas']['MemberUpdate'];
+export type PartyJoin = components['schemas']['PartyJoin'];
+export type Player = components['schemas']['Player'];
+export type PlayerCreate = components['schemas']['PlayerCreate'];
+export type PlayerPage = components['schemas']['PlayerPage'];
+export type PlayerUpdate = components['schemas']['PlayerUpdate'];
 export type Problem = components['schemas']['Problem'];
+export type Readiness = components['schemas']['Readiness'];
+export type ServerAddress = components['schemas']['ServerAddress'];
+export type Session = components['schemas']['Session'];
+export type SessionCreate = components['schemas']['SessionCreate'];
+export type SessionJoin = components['schemas']['SessionJoin'];
+export type SessionPage = components['schemas']['SessionPage'];
+export type SessionStatus = components['schemas']['SessionStatus'];
+export type SessionUpdate = components['schemas']['SessionUpdate'];
+export type Visibility = components['schemas']['Visibility'];
+export type HeaderETag = components['headers']['ETag'];
+export type HeaderLocation = components['headers']['Location'];
+export type HeaderRetryAfter = components['headers']['Retry-After'];
+export type HeaderXRequestId = components['headers']['X-Request-ID'];
 export type $defs = Record<string, never>;
 export interface operations {
     listPlayers: {
@@ -742,22 +862,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description One page of players. */
             200: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["PlayerPage"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -767,8 +885,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -778,19 +895,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -815,12 +931,9 @@ export interface operations {
             /** @description The player. */
             201: {
                 headers: {
-                    /** @description The path of the new resource. */
-                    Location?: string;
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    Location: components["headers"]["Location"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -830,8 +943,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -841,8 +953,7 @@ export interface operations {
             /** @description `player_exists`: A player with this player_id already exists. `username_taken`: Another player has this username (usernames are case-insensitive). */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -852,8 +963,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -863,19 +973,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -885,8 +993,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -896,19 +1003,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -925,7 +1031,10 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
@@ -935,10 +1044,8 @@ export interface operations {
             /** @description The player. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -948,10 +1055,8 @@ export interface operations {
             /** @description The client's copy is current. */
             304: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -959,19 +1064,17 @@ export interface operations {
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -981,8 +1084,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -992,19 +1094,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1021,7 +1122,10 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
@@ -1035,10 +1139,8 @@ export interface operations {
             /** @description The changed player. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1048,8 +1150,7 @@ export interface operations {
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1059,8 +1160,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1070,8 +1170,7 @@ export interface operations {
             /** @description `username_taken`: Another player has this username (usernames are case-insensitive). */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1081,8 +1180,7 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1092,8 +1190,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1103,19 +1200,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1125,8 +1220,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1136,19 +1230,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1165,18 +1258,20 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The player is deleted. */
             204: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1184,8 +1279,7 @@ export interface operations {
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1195,8 +1289,7 @@ export interface operations {
             /** @description `in_session`: The player has a seat in a live session and must leave it first. */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1206,19 +1299,17 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1228,8 +1319,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1239,19 +1329,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1263,18 +1352,20 @@ export interface operations {
     listSessions: {
         parameters: {
             query?: {
-                /** @description Any of these. */
+                /** @description Any of these statuses. The default is every live one. */
                 status?: components["schemas"]["SessionStatus"][];
                 game_mode?: string;
                 region?: string;
                 min_free_slots?: number;
                 host_player_id?: string;
+                /** @description `key:value` selects the sessions whose attribute has exactly this value. `level:5` matches the number 5 and the string `5`. Several must all match. */
+                attribute?: string[];
+                /** @description `true` selects the sessions with a free seat that a new player may join: `waiting`, or `active` with `join_in_progress`. `false` selects nothing in particular. */
+                joinable?: boolean;
                 /** @description The maximum number of items. */
                 limit?: number;
                 /** @description The `next_cursor` of the previous page. */
                 cursor?: string;
-                attribute?: string[];
-                joinable?: boolean;
             };
             header?: never;
             path?: never;
@@ -1282,22 +1373,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description One page of sessions. */
             200: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["SessionPage"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1307,8 +1396,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1318,19 +1406,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1355,12 +1442,9 @@ export interface operations {
             /** @description The session. */
             201: {
                 headers: {
-                    /** @description The path of the new resource. */
-                    Location?: string;
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    Location: components["headers"]["Location"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1370,8 +1454,7 @@ export interface operations {
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1381,8 +1464,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1392,8 +1474,7 @@ export interface operations {
             /** @description `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1403,8 +1484,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1414,19 +1494,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1436,8 +1514,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1447,19 +1524,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1476,6 +1552,7 @@ export interface operations {
                 "If-None-Match"?: string;
             };
             path: {
+                /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
             };
             cookie?: never;
@@ -1485,10 +1562,8 @@ export interface operations {
             /** @description The current session. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1498,10 +1573,8 @@ export interface operations {
             /** @description The client's copy is current. */
             304: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -1509,19 +1582,17 @@ export interface operations {
             /** @description `session_not_found`: There is no such session. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1531,8 +1602,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1542,19 +1612,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1571,6 +1640,7 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
             };
             cookie?: never;
@@ -1584,10 +1654,8 @@ export interface operations {
             /** @description The current session. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1597,8 +1665,7 @@ export interface operations {
             /** @description `session_not_found`: There is no such session. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1608,8 +1675,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1619,8 +1685,7 @@ export interface operations {
             /** @description `illegal_transition`: The session can't change from its current status to the requested one. `not_enough_players`: Fewer players than `min_players` are seated. `too_many_members`: More players than the new `max_players` are seated. `not_a_member`: The host must be a member of the session. `session_over`: The session has ended and can no longer be changed. */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1630,8 +1695,7 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1641,8 +1705,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1652,19 +1715,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1674,8 +1735,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1685,19 +1745,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1711,6 +1770,7 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
+                /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
             };
             cookie?: never;
@@ -1724,10 +1784,8 @@ export interface operations {
             /** @description The current session. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1737,8 +1795,7 @@ export interface operations {
             /** @description `session_not_found`: There is no such session. `player_not_found`: There is no such player. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1748,8 +1805,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1759,8 +1815,7 @@ export interface operations {
             /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1770,8 +1825,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1781,19 +1835,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1803,8 +1855,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1814,19 +1865,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1843,8 +1893,12 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
@@ -1858,10 +1912,8 @@ export interface operations {
             /** @description The player was already seated. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1871,10 +1923,8 @@ export interface operations {
             /** @description The player has taken a seat. */
             201: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1884,8 +1934,7 @@ export interface operations {
             /** @description `session_not_found`: There is no such session. `player_not_found`: There is no such player. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1895,8 +1944,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1906,8 +1954,7 @@ export interface operations {
             /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1917,8 +1964,7 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1928,8 +1974,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1939,19 +1984,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1961,8 +2004,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1972,19 +2014,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2001,19 +2042,22 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The player has no seat in the session. */
             204: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
@@ -2021,8 +2065,7 @@ export interface operations {
             /** @description `session_not_found`: There is no such session. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2032,19 +2075,17 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2054,8 +2095,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2065,19 +2105,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2094,8 +2133,12 @@ export interface operations {
                 "If-Match"?: string;
             };
             path: {
+                /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
@@ -2109,10 +2152,8 @@ export interface operations {
             /** @description The current session. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2122,8 +2163,7 @@ export interface operations {
             /** @description `session_not_found`: There is no such session. `not_a_member`: The player has no seat in this session. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2133,8 +2173,7 @@ export interface operations {
             /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
             408: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2144,8 +2183,7 @@ export interface operations {
             /** @description `session_over`: The session has ended and can no longer be changed. */
             409: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2155,8 +2193,7 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2166,8 +2203,7 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2177,19 +2213,17 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2199,8 +2233,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2210,19 +2243,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2236,7 +2268,10 @@ export interface operations {
             query?: never;
             header?: never;
             path: {
-                /** @description 1-64 letters, digits, `_` or `-`. */
+                /**
+                 * @description 1-64 letters, digits, `_` or `-`.
+                 * @example ada
+                 */
                 player_id: string;
             };
             cookie?: never;
@@ -2246,10 +2281,8 @@ export interface operations {
             /** @description The session. */
             200: {
                 headers: {
-                    /** @description The version, in quotes: `"3"`. */
-                    ETag?: string;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2259,19 +2292,17 @@ export interface operations {
             /** @description `player_not_found`: There is no such player. `not_in_session`: The player has no seat in a live session. */
             404: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2281,8 +2312,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2292,19 +2322,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2322,22 +2351,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The process is running. */
             200: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2347,17 +2374,17 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2375,22 +2402,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description The process can serve requests. */
             200: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["Readiness"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2400,8 +2425,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2411,19 +2435,18 @@ export interface operations {
             /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `shutting_down`: This process is shutting down and accepts no new requests. */
             503: {
                 headers: {
-                    /** @description Seconds to wait before trying again. */
-                    "Retry-After"?: number;
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "Retry-After": components["headers"]["Retry-After"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2441,22 +2464,20 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Successful Response */
+            /** @description Every required component works. */
             200: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DetailedHealth"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2466,8 +2487,7 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2477,17 +2497,17 @@ export interface operations {
             /** @description A required component is down. */
             503: {
                 headers: {
-                    /** @description The id of the request: the client's own, if it sent a valid one. */
-                    "X-Request-ID"?: string;
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {
                     "application/json": components["schemas"]["DetailedHealth"];
                 };
             };
-            /** @description Any other error. */
+            /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content: {

@@ -66,7 +66,8 @@ test("the bundle works in a browser", { skip, timeout: 120_000 }, async (t) => {
     t.after(async () => {
       browser.kill();
       await ended;
-      await rm(profile, { recursive: true, maxRetries: 5 });
+      // The other processes of the browser may still write for a moment.
+      await rm(profile, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
     });
   }
 

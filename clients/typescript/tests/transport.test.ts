@@ -160,7 +160,7 @@ test("an error has the members of the problem, also of a code and members that a
   assert.equal(error.detail, "The detail.");
   assert.equal(error.requestId, "r-2");
   assert.equal(error.retryAfter, 7);
-  assert.deepEqual((error.problem as unknown as Record<string, unknown>)["handle"], { side: "left" });
+  assert.deepEqual(error.problem?.["handle"], { side: "left" });
 });
 
 for (const [name, answer, status] of [
