@@ -55,7 +55,10 @@ test("the bundle works in a browser", { skip, timeout: 120_000 }, async (t) => {
       }
     });
     server.listen(0, "127.0.0.1", () => browse(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`));
-    t.after(() => server.close().closeAllConnections());
+    t.after(() => {
+      server.closeAllConnections();
+      server.close();
+    });
   });
 
   async function browse(url: string): Promise<void> {

@@ -117,7 +117,7 @@ test("the pages of sessions are walked, with every filter", async () => {
 });
 
 test("the pages of players are walked, and no further than needed", async () => {
-  const created = await Promise.all(Array.from({ length: 5 }, newPlayer));
+  const created = [await newPlayer(), await newPlayer(), await newPlayer(), await newPlayer(), await newPlayer()];
   const seen = (await collect(client.players({ limit: 2 }))).map((player) => player.player_id);
   assert.equal(new Set(seen).size, seen.length);
   for (const { player_id } of created) assert.ok(seen.includes(player_id));
@@ -129,7 +129,7 @@ test("the pages of players are walked, and no further than needed", async () => 
 
 test("a walk ends when its signal aborts", async () => {
   const controller = new AbortController();
-  await Promise.all(Array.from({ length: 3 }, newPlayer));
+  for (let count = 0; count < 3; count += 1) await newPlayer();
   const walk = async () => {
     for await (const _ of client.players({ limit: 1 }, { signal: controller.signal })) controller.abort();
   };

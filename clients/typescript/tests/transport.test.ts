@@ -214,13 +214,13 @@ test("each attempt has its own timeout", async () => {
   assert.equal(attempts, 3);
 });
 
-test("the timeout includes the body", async (t) => {
+test("the timeout includes the body", { timeout: 60_000 }, async (t) => {
   const stalled: Answer = (_, response) => response.writeHead(200, { "Content-Length": "9" }).write("{");
   const { client } = await start(t, [stalled], { timeout: 50, retries: 0 });
   await assert.rejects(client.health(), GameApiNetworkError);
 });
 
-test("a signal cancels a request that is under way", async (t) => {
+test("a signal cancels a request that is under way", { timeout: 60_000 }, async (t) => {
   const controller = new AbortController();
   const { client, requests } = await start(t, [() => controller.abort()]);
   await assert.rejects(client.health({ signal: controller.signal }), { name: "AbortError" });
