@@ -18,7 +18,7 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).parent.parent
 CHECKED_FENCES = {"json", "yaml", "python", "sh"}
-UNCHECKED_FENCES = {"console", "csharp", "mermaid", "hcl", ""}
+UNCHECKED_FENCES = {"console", "csharp", "mermaid", "hcl", "ts", ""}
 FILE = re.compile(r"(?:\.?[\w-]+/)+[\w.-]*\w|[\w-]+\.(?:md|toml|yaml)")
 TARGET = re.compile(r"^([a-z0-9][a-z0-9 -]*):", re.MULTILINE)
 MAKE = re.compile(r"\bmake ([a-z][a-z0-9-]*)")
