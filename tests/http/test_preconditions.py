@@ -32,7 +32,23 @@ def test_a_header_matches_the_versions_it_lists(text: str, strongly: bool, weakl
 
 
 @pytest.mark.parametrize(
-    "text", ["", " ", "3", '"3', '3"', '"3" "4"', '*, "3"', 'w/"3"', "W/3", '"a b"', ",", '"\x7f"']
+    "text",
+    [
+        "",
+        " ",
+        "\n",
+        '"1"\n',
+        "3",
+        '"3',
+        '3"',
+        '"3" "4"',
+        '*, "3"',
+        'w/"3"',
+        "W/3",
+        '"a b"',
+        ",",
+        '"\x7f"',
+    ],
 )
 def test_a_malformed_header_is_refused(text: str) -> None:
     with pytest.raises(ValidationFailed):

@@ -19,7 +19,7 @@ class Versioned(Protocol):
 Resource = TypeVar("Resource", bound=Versioned)
 Result = TypeVar("Result")
 
-_ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|$)')
+_ELEMENT = re.compile(r'[ \t]*(?:((?:W/)?"[\x21\x23-\x7e\x80-\xff]*")[ \t]*)?(?:,|\Z)')
 """One element of a list of entity tags. RFC 9110 allows empty elements and ignores them."""
 
 _SCHEMA = {
