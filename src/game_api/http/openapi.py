@@ -13,10 +13,12 @@ from fastapi.openapi.utils import get_openapi
 from game_api.errors import ApiError
 from game_api.http.problems import (
     PROBLEM_JSON,
+    BadRequest,
     BodyTooLarge,
     InternalError,
     MethodNotAllowed,
     NotFound,
+    RequestHeadTooLarge,
     RequestTimeout,
     UnsupportedMediaType,
     ValidationFailed,
@@ -228,7 +230,7 @@ def complete_operation(operation: Schema) -> None:
     operation["description"] += f"\n\n{code_list(responses)}"
     responses["default"] = {
         "description": "Any other error. Later versions may add statuses and codes.",
-        "content": problem_content(NotFound, MethodNotAllowed),
+        "content": problem_content(NotFound, MethodNotAllowed, BadRequest, RequestHeadTooLarge),
     }
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), **headers("X-Request-ID")}
