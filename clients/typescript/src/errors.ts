@@ -3,6 +3,7 @@ import type { Problem } from "./schema.js";
 /** The codes that this version of the client knows. The service may add others at any time. */
 export const KNOWN_CODES = [
   "already_in_session",
+  "bad_request",
   "body_too_large",
   "database_unavailable",
   "illegal_transition",
@@ -15,6 +16,7 @@ export const KNOWN_CODES = [
   "not_in_session",
   "player_exists",
   "player_not_found",
+  "request_head_too_large",
   "request_timeout",
   "session_full",
   "session_not_found",

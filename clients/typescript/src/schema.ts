@@ -940,7 +940,7 @@ export interface operations {
                     "application/json": components["schemas"]["Player"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1157,7 +1157,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1461,7 +1461,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1672,7 +1672,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1802,7 +1802,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1941,7 +1941,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2170,7 +2170,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `request_timeout`: The body of the request did not arrive within 20 seconds. */
+            /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
                     "X-Request-ID": components["headers"]["X-Request-ID"];

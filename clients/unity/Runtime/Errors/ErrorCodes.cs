@@ -51,6 +51,9 @@ namespace GameApi
         /// <summary>422: a field or parameter is not valid; see <see cref="Problem.Errors"/>.</summary>
         public const string ValidationError = "validation_error";
 
+        /// <summary>400: the request is not valid HTTP.</summary>
+        public const string BadRequest = "bad_request";
+
         /// <summary>404: the service has no such path.</summary>
         public const string NotFound = "not_found";
 
@@ -66,6 +69,9 @@ namespace GameApi
         /// <summary>415: the body is not JSON by its content type.</summary>
         public const string UnsupportedMediaType = "unsupported_media_type";
 
+        /// <summary>431: the target and the header fields of the request are larger than 64 KiB.</summary>
+        public const string RequestHeadTooLarge = "request_head_too_large";
+
         /// <summary>500: the service failed unexpectedly.</summary>
         public const string InternalError = "internal_error";
 
@@ -75,10 +81,10 @@ namespace GameApi
         /// <summary>503: the process is about to end, and another one takes over.</summary>
         public const string ShuttingDown = "shutting_down";
 
-        /// <summary>Of the client: the response is none of the service.</summary>
+        /// <summary>Of this client: the response does not come from the service.</summary>
         public const string UnexpectedResponse = "unexpected_response";
 
-        /// <summary>Of the client: no response arrived.</summary>
+        /// <summary>Of this client: no response arrived.</summary>
         public const string NetworkError = "network_error";
     }
 }
