@@ -1,11 +1,12 @@
-"""The driver's client: its options, and its lock on Python 3.11."""
+"""The driver's client: its options, idle connections, and its lock on Python 3.11."""
 
 import asyncio
+from urllib.parse import urlsplit
 
 import pymongo.lock
 import pytest
 
-from game_api.database.client import connect
+from game_api.database.client import OPTIONS, connect
 from tests.waiting import wait_until_async
 
 
@@ -14,6 +15,55 @@ async def test_options_in_the_connection_string_override_the_defaults() -> None:
         assert client.options.pool_options.max_pool_size == 3
         assert client.options.write_concern.document == {"w": 1}
         assert client.options.retry_writes is False
+
+
+class IdleTimeouts:
+    """A proxy of a database that can close the connections that have carried an insert."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._database = (host, port)
+        self._inserting: set[asyncio.StreamWriter] = set()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        from_database, to_database = await asyncio.open_connection(*self._database)
+
+        async def copy(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(65536):
+                if target is to_database and b"insert" in data:
+                    self._inserting.add(writer)
+                target.write(data)
+            target.close()
+
+        await asyncio.gather(
+            copy(reader, to_database), copy(from_database, writer), return_exceptions=True
+        )
+
+    def close_idle(self) -> int:
+        """Close them; returns their number."""
+        for writer in self._inserting:
+            writer.close()
+        closed = len(self._inserting)
+        self._inserting.clear()
+        return closed
+
+
+async def test_a_connection_that_was_closed_while_it_was_idle_is_not_used_again(uri: str) -> None:
+    """The option is shorter than the usual idle timeouts of databases and networks."""
+    assert OPTIONS["maxIdleTimeMS"] <= 60_000
+    database = urlsplit(uri)
+    assert database.hostname and database.port
+    proxy = IdleTimeouts(database.hostname, database.port)
+    server = await asyncio.start_server(proxy.serve, "127.0.0.1")
+    port = server.sockets[0].getsockname()[1]
+    async with (
+        server,
+        connect(uri.replace(f":{database.port}", f":{port}"), maxIdleTimeMS=50) as client,
+    ):
+        things = client.get_default_database().things
+        await asyncio.gather(*(things.insert_one({}) for _ in range(5)))
+        await asyncio.sleep(0.1)  # The time for which a connection may be idle has passed.
+        assert proxy.close_idle() > 0
+        await asyncio.gather(*(things.insert_one({}) for _ in range(5)))
 
 
 async def test_a_request_that_is_cancelled_while_the_driver_waits_keeps_the_locks_intact() -> None:

@@ -53,6 +53,9 @@ OPTIONS: Mapping[str, Any] = {
     "appName": "game-api",
     "connectTimeoutMS": 3000,
     "maxConnecting": 2,
+    # Databases, firewalls and load balancers close idle connections, often after five minutes. The
+    # driver notices that only when it has sent a command, which must not be repeated if it inserts.
+    "maxIdleTimeMS": 60_000,
     "maxPoolSize": 10,
     "retryWrites": False,  # DocumentDB does not support them; the stores retry what is safe.
     "serverSelectionTimeoutMS": 3000,
