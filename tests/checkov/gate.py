@@ -40,10 +40,15 @@ TERRAFORM_RESOURCES = (
 
 
 class Scan(NamedTuple):
-    """A scan of a folder. Each text in `expected` must occur in the name of a checked resource."""
+    """A scan of a folder of the repository at `root`.
+
+    Each text in `expected` must occur in the name of a checked resource.
+    """
 
     framework: str
+    root: Path
     folder: Path
+    """Relative to `root`."""
     expected: tuple[str, ...]
 
 
@@ -59,26 +64,30 @@ def scans(root: Path) -> list[Scan]:
     """All scans of the repository at `root`."""
     overlays = sorted((root / "apps/game-api/overlays").iterdir())
     workflows = sorted((root / ".github/workflows").glob("*.y*ml"))
+    here = Path(".")
     return [
         *(
-            Scan("kustomize", overlay, tuple(f":{overlay.name}:{kind}." for kind in KINDS))
+            Scan(
+                "kustomize",
+                root,
+                overlay.relative_to(root),
+                tuple(f":{overlay.name}:{kind}." for kind in KINDS),
+            )
             for overlay in overlays
         ),
-        Scan("kubernetes", root, tuple(f" {kind}." for kind in KINDS if kind != "ConfigMap")),
-        Scan("terraform", root / "terraform", TERRAFORM_RESOURCES),
-        Scan("dockerfile", root, ("/Dockerfile ",)),
-        Scan("github_actions", root, tuple(f"/{workflow.name} " for workflow in workflows)),
-        Scan("secrets", root, (f"/{CANARY} ",)),
+        Scan("kubernetes", root, here, tuple(f" {k}." for k in KINDS if k != "ConfigMap")),
+        Scan("terraform", root, Path("terraform"), TERRAFORM_RESOURCES),
+        Scan("dockerfile", root, here, ("/Dockerfile ",)),
+        Scan("github_actions", root, here, tuple(f"/{w.name} " for w in workflows)),
+        Scan("secrets", root, here, (f"/{CANARY} ",)),
     ]
 
 
 def run(scan: Scan) -> Result:
-    """Run the scan. The secrets scan runs on a copy of the files that git does not ignore."""
-    if scan.framework != "secrets":
-        return run_in(scan.folder, scan)
+    """Run the scan on a copy of the files that git does not ignore."""
     with tempfile.TemporaryDirectory() as folder:
-        copy_with_canary(scan.folder, Path(folder))
-        return run_in(Path(folder), scan)
+        copy_with_canary(scan.root, Path(folder))
+        return run_in(Path(folder) / scan.folder, scan)
 
 
 def copy_with_canary(root: Path, folder: Path) -> None:
@@ -143,7 +152,7 @@ def main() -> None:
         results = list(pool.map(run, all_scans))
     print(f"{'framework':15} {'folder':33} {'passed':>6} {'skipped':>7} {'failed':>6}")
     for scan, result in zip(all_scans, results):
-        folder = str(scan.folder.relative_to(ROOT))
+        folder = str(scan.folder)
         count = len(result.problems)
         print(f"{scan.framework:15} {folder:33} {result.passed:6} {result.skipped:7} {count:6}")
         for problem in result.problems:

@@ -25,11 +25,10 @@ def tree(tmp_path: Path) -> Tree:
 
 def scan_of(tree: Tree, framework: str, folder: str = "") -> Scan:
     """The gate's scan of a folder."""
-    path = tree.root / folder
     (scan,) = [
         scan
         for scan in gate.scans(tree.root)
-        if scan.framework == framework and scan.folder == path
+        if scan.framework == framework and scan.folder == Path(folder)
     ]
     return scan
 
@@ -49,6 +48,16 @@ def test_a_pod_with_a_writable_root_filesystem_fails(tree: Tree) -> None:
     for scan in (scan_of(tree, "kustomize", DEV), scan_of(tree, "kubernetes")):
         problems = gate.run(scan).problems
         assert any("CKV_K8S_22" in problem for problem in problems), problems
+
+
+def test_files_that_git_ignores_are_not_scanned(tree: Tree) -> None:
+    generated = tree.root / "build/Dockerfile"
+    generated.parent.mkdir()
+    generated.write_text("FROM scratch\nUSER root\n")
+    (tree.root / ".gitignore").write_text("")
+    assert gate.run(scan_of(tree, "dockerfile")).problems
+    (tree.root / ".gitignore").write_text("build/\n")
+    assert not gate.run(scan_of(tree, "dockerfile")).problems
 
 
 def test_an_overlay_that_does_not_render_fails(tree: Tree) -> None:
