@@ -218,14 +218,16 @@ class Http11Protocol(HttpToolsProtocol):
         """Check what RFC 9112 demands and the parser does not check. Raises BadRequest."""
         if version not in ("1.0", "1.1"):
             raise BadRequest(f"HTTP/{version} is not supported.")
-        hosts = [value for name, value in self.headers if name == b"host"]
+        hosts = []
+        for name, value in self.headers:
+            if name == b"host":
+                hosts.append(value)
+            elif name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
+                raise BadRequest("The only supported transfer coding is chunked, in HTTP/1.1.")
         if len(hosts) > 1 or (not hosts and version == "1.1"):
             raise BadRequest("The request needs exactly one Host header.")
         if hosts and not HOST.fullmatch(hosts[0]):
             raise BadRequest("The Host header is not a valid host.")
-        for name, value in self.headers:
-            if name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
-                raise BadRequest("The only supported transfer coding is chunked, in HTTP/1.1.")
 
     def on_body(self, body: bytes) -> None:
         self.unparsed_bytes = 0
