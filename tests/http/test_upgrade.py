@@ -11,7 +11,7 @@ from uuid import uuid4
 import httpx2
 import pytest
 
-from tests.http.wire import Wire
+from tests.http.wire import Wire, request
 from tests.service import Service
 
 OFFERS = {
@@ -191,3 +191,26 @@ def test_curl_that_offers_http2_creates_a_player(service: Service) -> None:
     command = [curl, "-sS", "--http2", "--json", json.dumps({"username": name})]
     output = subprocess.check_output([*command, f"{service.address}/api/v1/players"], text=True)
     assert json.loads(output)["username"] == name
+
+
+OFFER = "Connection: Upgrade\r\nUpgrade: h2c\r\n"
+REFUSED_OFFERS = {
+    "no Host": f"GET /health HTTP/1.1\r\n{OFFER}\r\n",
+    "two Hosts": f"GET /health HTTP/1.1\r\nHost: a\r\nHost: b\r\n{OFFER}\r\n",
+    "an invalid port in the target": f"GET http://x:99999/ HTTP/1.1\r\nHost: a\r\n{OFFER}\r\n",
+    "a target that is only for OPTIONS": f"GET * HTTP/1.1\r\nHost: a\r\n{OFFER}\r\n",
+    "an unknown transfer coding": "POST /api/v1/players HTTP/1.1\r\nHost: a\r\n"
+    f"Transfer-Encoding: gzip, chunked\r\n{OFFER}\r\n",
+}
+
+
+@pytest.mark.parametrize("case", REFUSED_OFFERS)
+def test_an_invalid_request_with_an_offer_is_refused_after_those_before_it(
+    service: Service, case: str
+) -> None:
+    with Wire(service) as wire:
+        before = request("GET", "/health") * 20
+        wire.send(before + REFUSED_OFFERS[case].encode())
+        assert [wire.answer().status for _ in range(20)] == [200] * 20
+        wire.answer().assert_refusal(400, "bad_request")
+        wire.assert_closed()

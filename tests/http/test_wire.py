@@ -109,6 +109,7 @@ def test_a_refusal_is_logged_with_the_request_id_of_the_client(service: Service)
         "GET /health HTTP/1.0\r\n",
         "GET /health HTTP/1.0\r\nHost: a\r\n",
         "GET /health HTTP/1.1\r\nHost:\r\n",
+        "GET /health HTTP/1.1\r\nHost: a \t\r\n",
         "GET /health HTTP/1.1\r\nHost: [::1]:8000\r\n",
         "GET /health HTTP/1.1\r\nhost: players.game-api.example:443\r\n",
         "\r\nGET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n",

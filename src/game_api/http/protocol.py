@@ -149,9 +149,11 @@ class Http11Protocol(HttpToolsProtocol):
                 self.parser.feed_data(data)
                 return
             except httptools.HttpParserUpgrade as offer:
-                # The parser takes the rest of the connection for another protocol.
-                data = memoryview(data)[offer.args[0] :]
-                self.parse_head_without_offer()
+                end_of_head = offer.args[0]
+            # The parser takes the rest of the connection for another protocol. This is outside of
+            # the handler, so that the context of a new error is its own cause.
+            data = memoryview(data)[end_of_head:]
+            self.parse_head_without_offer()
 
     def parse_head_without_offer(self) -> None:
         """Begin the request again in a new parser, as if it had not offered another protocol."""
@@ -176,7 +178,7 @@ class Http11Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.stage is Stage.HEAD:  # Fields of a trailer must not be merged into the head.
             self.head_bytes += len(name) + len(value) + 4
-            super().on_header(name, value)
+            super().on_header(name, value.rstrip(b" \t"))
 
     def on_headers_complete(self) -> None:
         if self.head_bytes > MAX_HEAD_BYTES:
