@@ -262,7 +262,11 @@ def arguments() -> argparse.Namespace:
 async def print_document(runtime: Runtime) -> None:
     """Print the OpenAPI document. This needs no database."""
     document = create_app(runtime, uri="mongodb://unused").openapi()
-    print(json.dumps(document, indent=2, ensure_ascii=False))
+    try:
+        print(json.dumps(document, indent=2, ensure_ascii=False), flush=True)
+    except OSError as error:  # Python would write again at the exit, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise CommandError(f"can't print the document: {error.strerror}") from None
 
 
 COMMANDS = {"create-indexes": make_indexes, "openapi": print_document}

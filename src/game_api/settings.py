@@ -266,7 +266,7 @@ def is_service_variable(variable: str, value: str) -> bool:
 
 def suggestion(name: str, known: Iterable[str], prefix: str = "") -> str:
     """What somebody who wrote `name` probably meant, to be added to a sentence."""
-    spellings = {spelling.upper(): spelling for spelling in known}
+    spellings = {spelling.upper(): spelling for spelling in known if spelling != name}
     close = get_close_matches(name.upper(), spellings, n=1)
     return f"; did you mean {prefix}{spellings[close[0]]}?" if close else ""
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+import unicodedata
 from typing import Annotated, Any
 
 from pydantic import (
@@ -93,7 +94,11 @@ clients' languages have no common notation.
 
 
 def _check_visible(text: str) -> str:
-    if _has_lone_surrogate(text) or not _visible_text.fullmatch(text):
+    if (
+        _has_lone_surrogate(text)
+        or not _visible_text.fullmatch(text)
+        or unicodedata.category(text[0]) in ("Cf", "Mc", "Me", "Mn")
+    ):
         raise PydanticCustomError(
             "visible_text",
             "must begin and end with a visible character, and must not contain control or "

@@ -250,3 +250,25 @@ async def test_an_unexpected_failure_is_500_and_does_not_reveal_the_reason(
     await database.sessions.update_one({"_id": session_id}, {"$set": {"members": "broken"}})
     response = await api.put(f"/api/v1/sessions/{session_id}", json={"name": "x"})
     assert_problem(response, 500, "internal_error")
+
+
+async def test_a_repeated_key_that_is_no_unicode_text_is_422(api: Api) -> None:
+    body = b'{"\\ud800": 1, "\\ud800": 2}'
+    for method, path in BODIES:
+        response = await api.request(method, path, content=body, headers=JSON)
+        problem = assert_problem(response, 422, "validation_error")
+        assert problem["errors"][0]["loc"] == ["body", "\\ud800"]
+
+
+async def test_a_body_in_another_encoding_than_utf_8_is_422(api: Api) -> None:
+    for encoding in ("utf-16", "utf-32", "utf-8-sig"):
+        body = '{"username": "abc"}'.encode(encoding)
+        response = await api.post("/api/v1/players", content=body, headers=JSON)
+        assert_problem(response, 422, "validation_error")
+
+
+@pytest.mark.parametrize("media_type", ["application/a/b+json", "application/<>+json"])
+async def test_what_is_no_media_type_is_415(api: Api, media_type: str) -> None:
+    headers = {"Content-Type": media_type}
+    response = await api.post("/api/v1/players", content=b"{}", headers=headers)
+    assert_problem(response, 415, "unsupported_media_type")

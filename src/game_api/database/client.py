@@ -99,7 +99,9 @@ def check_connection_options(settings: Settings) -> None:
     if settings.embedded:
         return
     try:
-        connect(database_uri(settings), connect=False)
+        client = connect(database_uri(settings), connect=False)
     except (PyMongoError, ValueError, OSError) as error:
         name = "MONGODB_URI" if settings.mongodb_uri else "DOCUMENTDB_HOST"
         raise SettingsError([f"GAME_API_{name}: {error}"]) from None
+    if not client.write_concern.acknowledged:
+        raise SettingsError(["GAME_API_MONGODB_URI: w=0 would leave writes unacknowledged"])

@@ -20,6 +20,7 @@ from game_api.http.problems import (
     NotFound,
     RequestHeadTooLarge,
     RequestTimeout,
+    ShuttingDown,
     UnsupportedMediaType,
     ValidationFailed,
     title,
@@ -230,7 +231,14 @@ def complete_operation(operation: Schema) -> None:
     operation["description"] += f"\n\n{code_list(responses)}"
     responses["default"] = {
         "description": "Any other error. Later versions may add statuses and codes.",
-        "content": problem_content(NotFound, MethodNotAllowed, BadRequest, RequestHeadTooLarge),
+        "content": problem_content(
+            NotFound,
+            MethodNotAllowed,
+            BadRequest,
+            RequestTimeout,
+            RequestHeadTooLarge,
+            ShuttingDown,
+        ),
     }
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), **headers("X-Request-ID")}

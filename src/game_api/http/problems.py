@@ -100,10 +100,12 @@ class ValidationFailed(ApiError):
 
 
 def shorten(value: Any, length: int) -> Any:
-    """A text of at most this many characters; any other value is returned unchanged."""
-    if isinstance(value, str) and len(value) > length:
-        return value[: length - 1] + "\u2026"
-    return value
+    """A text of at most so many characters, without lone surrogates; other values unchanged."""
+    if not isinstance(value, str):
+        return value
+    if len(value) > length:
+        value = value[: length - 1] + "\u2026"
+    return value.encode("utf-8", "backslashreplace").decode()
 
 
 class NotFound(ApiError):
@@ -167,6 +169,7 @@ class ShuttingDown(ApiError):
 
     status = 503
     code = "shutting_down"
+    retry_after = 1
 
 
 CODES = {413: BodyTooLarge.code, 422: ValidationFailed.code, 500: InternalError.code}

@@ -21,7 +21,7 @@ from game_api.http.problems import (
 )
 
 MAX_BODY_BYTES = 64 * 1024
-JSON_MEDIA_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
+JSON_MEDIA_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;.*)?", re.IGNORECASE)
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Step = Callable[[Handler], Handler]
@@ -124,13 +124,15 @@ def decode(body: bytes) -> Any:
     Raises ValidationFailed.
     """
     try:
-        return json.loads(body, object_pairs_hook=unique, parse_constant=refuse_constant)
+        return json.loads(body.decode(), object_pairs_hook=unique, parse_constant=refuse_constant)
     except json.JSONDecodeError as error:
         raise ValidationFailed.at("body", error.pos, msg=error.msg, type="json_invalid") from None
     except RecursionError:
         raise ValidationFailed.at("body", msg="Nested too deeply", type="json_invalid") from None
-    except ValueError as error:  # Bytes that are not UTF-8, or a number with too many digits.
-        raise ValidationFailed.at("body", msg=str(error), type="json_invalid") from None
+    except UnicodeDecodeError:
+        raise ValidationFailed.at("body", msg="Not UTF-8", type="json_invalid") from None
+    except ValueError:  # Python limits the digits of an integer.
+        raise ValidationFailed.at("body", msg="Not a JSON number", type="json_invalid") from None
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
