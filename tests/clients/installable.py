@@ -61,7 +61,7 @@ INSTALLABLE = (
     ),
     Client(
         language="unity",
-        programs=(),
+        programs=("mcs", "mono", "npm"),
         pins=(),
         prepare=(),
         generate=None,

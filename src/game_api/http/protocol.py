@@ -327,7 +327,7 @@ class Http11Protocol(HttpToolsProtocol):
         self.half_closed = True
         if (
             self.cycle is None
-            or self.cycle.response_started
+            or self.cycle.response_complete
             or (self.stage is Stage.BODY and not self.discarding)
         ):
             return False
