@@ -192,3 +192,19 @@ def test_the_time_of_a_request_is_20_seconds(service: Service) -> None:
     assert time.monotonic() - started >= 20
     pattern = r'"status": 408, "duration_ms": 2\d{4}'
     service.wait_until(lambda: bool(re.search(pattern, service.output)))
+
+
+def test_a_body_that_ends_after_its_response_leaves_an_idle_connection(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection has the keep-alive time, and the next request has the time of a request."""
+    monkeypatch.setattr(protocol, "REQUEST_SECONDS", 1.0)
+    server = serve(keep_alive=75)
+    with Wire(server) as wire:
+        wire.send(b"POST /nowhere HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n")
+        assert wire.answer().status == 404
+        wire.send(b"body")
+        time.sleep(1.5)  # Longer than a request may take.
+        assert wire.exchange(HEALTH[:10], HEALTH[10:]).status == 200
+        (connection,) = server.connections()
+        assert connection.timer is None and connection.timeout_keep_alive_task is not None

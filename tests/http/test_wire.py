@@ -1,5 +1,6 @@
 """What the service answers to requests that no HTTP client would send."""
 
+import http.client
 import re
 import socket
 
@@ -186,6 +187,19 @@ def test_a_client_that_has_closed_its_sending_direction_gets_its_response(
         wire.socket.shutdown(socket.SHUT_WR)
         assert [wire.answer().status for _ in range(2)] == [404, 404]
         wire.assert_closed()
+
+
+def test_a_client_that_closes_its_sending_direction_during_a_response_gets_all_of_it(
+    service: Service,
+) -> None:
+    """The file has many parts, more than the buffers of the sockets hold."""
+    with Wire(service) as wire:
+        wire.send(request("GET", "/docs/assets/swagger-ui-bundle.js"))
+        status_line = wire.file.readline()
+        wire.socket.shutdown(socket.SHUT_WR)
+        length = int(http.client.parse_headers(wire.file)["content-length"])
+        assert status_line.startswith(b"HTTP/1.1 200") and length > 1_000_000
+        assert len(wire.file.read()) == length
 
 
 def test_a_body_that_nobody_reads_is_skipped(service: Service) -> None:

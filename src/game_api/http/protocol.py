@@ -111,9 +111,7 @@ class Http11Protocol(HttpToolsProtocol):
         super().connection_made(transport)
         # A response closes the connection through its output.
         self.output = Output(transport.write, transport.is_closing, self.linger)
-        self.timeout_keep_alive_task = self.loop.call_later(
-            self.timeout_keep_alive, self.timeout_keep_alive_handler
-        )
+        self.keep_alive()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.set_timer(None)
@@ -139,7 +137,8 @@ class Http11Protocol(HttpToolsProtocol):
             self.refuse(error)
         else:
             # An ordinary request arrives in one segment and needs no timer.
-            if self.timer is None and (self.stage is not Stage.IDLE or not self.is_responding()):
+            waits = self.stage is not Stage.IDLE or not self.is_responding()
+            if waits and self.timer is None and self.timeout_keep_alive_task is None:
                 self.set_timer(REQUEST_SECONDS, self.expire)
 
     def parse(self, data: bytes | memoryview) -> None:
@@ -168,6 +167,9 @@ class Http11Protocol(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        if self.stage is Stage.IDLE:  # Otherwise, the head is parsed again without its offer.
+            self._unset_keepalive_if_required()
+            self.set_timer(None)
         self.stage = Stage.HEAD
         self.head_bytes = self.unparsed_bytes = 0
 
@@ -239,6 +241,8 @@ class Http11Protocol(HttpToolsProtocol):
         if self.stage is Stage.BODY:  # Otherwise, the head is parsed again without its offer.
             self.stage = Stage.IDLE
             self.set_timer(None)
+            if not self.is_responding():  # The response did not wait for the end of the body.
+                self.keep_alive()
             super().on_message_complete()
 
     # Responses
@@ -297,6 +301,12 @@ class Http11Protocol(HttpToolsProtocol):
             super().on_response_complete()
 
     # The end of a connection
+
+    def keep_alive(self) -> None:
+        """Let the connection be idle for the keep-alive time, and then close it."""
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
 
     def set_timer(self, seconds: float | None, callback: Callable[[], None] = lambda: None) -> None:
         """Call back after so many seconds, instead of what the timer was set to before."""
