@@ -58,6 +58,17 @@ def test_a_signal_stops_the_service_and_its_database_with_exit_code_0(
     assert httpx2.get(f"{restarted.address}/api/v1/players/ada").status_code == 200
 
 
+def test_a_service_that_was_started_by_nohup_ignores_sighup(start_service: Start) -> None:
+    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # The child inherits it.
+    try:
+        service = start_service().wait_until_ready()
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+    service.process.send_signal(signal.SIGHUP)
+    assert httpx2.get(f"{service.address}/health/ready").status_code == 200
+    assert service.terminate() == 0
+
+
 def test_the_embedded_database_ends_when_the_service_is_killed(start_service: Start) -> None:
     service = start_service().wait_until_ready()
     database = service.database_process()

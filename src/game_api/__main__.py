@@ -76,7 +76,9 @@ class Server(uvicorn.Server):
         # the database is stopped, and with another exit code than 0.
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.stop)
+            # `nohup` starts a process that ignores SIGHUP, and it should go on doing so.
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                loop.add_signal_handler(number, self.stop)
         yield
 
     def stop(self) -> None:

@@ -253,10 +253,12 @@ def test_the_python_client_is_built_with_pinned_tools(runner: Runner) -> None:
 
 def test_the_typescript_client_is_published_with_provenance(runner: Runner) -> None:
     runner.run(script("release-clients", "npm run build"))
-    runner.run(script("release-clients", "npm publish"))
+    runner.run(script("release-clients", "npm publish"), GITHUB_REPOSITORY="studio/game")
     assert runner.calls.read_text().splitlines() == [
         "npm ci --ignore-scripts",
         "npm run build",
+        "npm pkg set repository.type=git repository.url=git+https://github.com/studio/game.git "
+        "repository.directory=clients/typescript",
         "npm publish --provenance --access public",
     ]
 

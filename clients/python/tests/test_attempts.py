@@ -11,6 +11,12 @@ def delay_after(outcome: Outcome, method: str = "GET", if_match: int | None = No
     return Attempts(Request[None](method, "/", if_match=if_match), 3).delay_after(outcome)
 
 
+@pytest.mark.parametrize("retries", [0, -1])
+def test_without_retries_the_first_outcome_is_final(retries: int) -> None:
+    attempts = Attempts(Request[None]("GET", "/"), retries)
+    assert attempts.delay_after(httpx.Response(503)) is None
+
+
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
 @pytest.mark.parametrize(
     "outcome",

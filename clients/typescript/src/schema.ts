@@ -316,7 +316,7 @@ export interface components {
         };
         /** @description One mistake in a request. */
         FieldError: {
-            /** @description Where it is, such as `body`, `members`, `0`. */
+            /** @description The path to the mistake, such as `body`, `player_ids`, `0`. */
             loc: (string | number)[];
             /** @description An explanation for people. */
             msg: string;
@@ -338,8 +338,7 @@ export interface components {
          * @description The process is running.
          */
         Health: {
-            /** @default ok */
-            status?: components["schemas"]["HealthStatus"];
+            status: components["schemas"]["HealthStatus"];
             version: string;
             commit: string;
         };
@@ -355,17 +354,15 @@ export interface components {
             latency_ms?: number | null;
             detail?: string | null;
             /**
-             * Format: int32
+             * Format: int64
              * @description The number of records that wait for delivery.
-             * @default 0
              */
-            queued?: number;
+            queued: number;
             /**
-             * Format: int32
+             * Format: int64
              * @description The number of records dropped since the start.
-             * @default 0
              */
-            dropped?: number;
+            dropped: number;
         };
         /**
          * Member
@@ -592,8 +589,7 @@ export interface components {
          * @description The process can serve requests.
          */
         Readiness: {
-            /** @default ok */
-            status?: components["schemas"]["HealthStatus"];
+            status: components["schemas"]["HealthStatus"];
         };
         /**
          * ServerAddress
@@ -1360,7 +1356,7 @@ export interface operations {
                 host_player_id?: string;
                 /** @description `key:value` selects the sessions whose attribute has exactly this value. `level:5` matches the number 5 and the string `5`. Several must all match. */
                 attribute?: string[];
-                /** @description `true` selects the sessions with a free seat that a new player may join: `waiting`, or `active` with `join_in_progress`. `false` selects nothing in particular. */
+                /** @description `true` selects the sessions with a free seat that a new player may join: `waiting`, or `active` with `join_in_progress`. `false` applies no filter. */
                 joinable?: boolean;
                 /** @description The maximum number of items. */
                 limit?: number;

@@ -37,8 +37,12 @@ async function exchange(request: Request, options: TransportOptions): Promise<Re
   const response = await receive(request, options);
   if (response.status === 204 || response.status === 304) return response;
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  if (response.ok && isJson) return response;
+  if (response.ok && isJson && (await parses(response.clone()))) return response;
   throw await errorOf(response);
+}
+
+async function parses(response: Response): Promise<boolean> {
+  return response.json().then(() => true, () => false);
 }
 
 /** The response with its whole body, so that the timeout and the retries also apply to the body. */

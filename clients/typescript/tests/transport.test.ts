@@ -166,6 +166,7 @@ test("an error has the members of the problem, also of a code and members that a
 for (const [name, answer, status] of [
   ["the HTML of a proxy", html(502), 502],
   ["a success that is not JSON", html(200), 200],
+  ["a success whose JSON is cut off", (_, response) => response.writeHead(200, { "Content-Type": "application/json" }).end("{"), 200],
   ["an error without a body", (_, response) => response.writeHead(500).end(), 500],
   ["a problem without a code", json(400, { title: "Bad Request" }), 400],
   ["a problem that is not JSON", json(503, {}, { "Content-Length": "1" }), 503],

@@ -20,6 +20,7 @@ from game_api.http.problems import ShuttingDown
 from game_api.http.routing import ApiRoute
 from game_api.observability.logs import Logs
 from game_api.runtime import Runtime
+from game_api.values import Int64
 
 PING_SECONDS = 1.0
 PING_CREDENTIALS_SECONDS = 0.5
@@ -36,7 +37,7 @@ HealthStatus = TypeAliasType("HealthStatus", Literal["ok", "degraded", "down"])
 class Health(BaseModel):
     """The process is running."""
 
-    status: HealthStatus = "ok"
+    status: HealthStatus
     version: str
     commit: str
 
@@ -44,7 +45,7 @@ class Health(BaseModel):
 class Readiness(BaseModel):
     """The process can serve requests."""
 
-    status: HealthStatus = "ok"
+    status: HealthStatus
 
 
 class Component(BaseModel):
@@ -58,8 +59,8 @@ class Component(BaseModel):
 class LogsComponent(Component):
     """The condition of log delivery: `degraded` while CloudWatch Logs does not accept records."""
 
-    queued: int = Field(0, description="The number of records that wait for delivery.")
-    dropped: int = Field(0, description="The number of records dropped since the start.")
+    queued: Int64 = Field(description="The number of records that wait for delivery.")
+    dropped: Int64 = Field(description="The number of records dropped since the start.")
 
 
 class Components(BaseModel):
@@ -99,7 +100,7 @@ async def check_database(connection: Connection, indexes: IndexCheck) -> tuple[f
 )
 async def health(runtime: RuntimeDep) -> Health:
     """The process is running. The database is not checked."""
-    return Health(version=__version__, commit=runtime.settings.commit)
+    return Health(status="ok", version=__version__, commit=runtime.settings.commit)
 
 
 @router.get(
@@ -123,7 +124,7 @@ async def ready(
         raise DatabaseUnavailable("The database did not respond within one second.") from None
     if problem is not None:
         raise DatabaseUnavailable(problem)
-    return Readiness()
+    return Readiness(status="ok")
 
 
 @router.get(
@@ -171,7 +172,9 @@ def logs_component(logs: Logs) -> LogsComponent:
     not_written = 0 if logs.queue is None else logs.queue.dropped
     cloudwatch = logs.cloudwatch
     if cloudwatch is None:
-        return LogsComponent(status="ok", detail="standard output only", dropped=not_written)
+        return LogsComponent(
+            status="ok", detail="standard output only", queued=0, dropped=not_written
+        )
     return LogsComponent(
         status="ok" if cloudwatch.failure is None else "degraded",
         detail=cloudwatch.failure,

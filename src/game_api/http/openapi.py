@@ -79,7 +79,7 @@ FIELD_ERROR: Schema = {
     "properties": {
         "loc": {
             "type": "array",
-            "description": "Where it is, such as `body`, `members`, `0`.",
+            "description": "The path to the mistake, such as `body`, `player_ids`, `0`.",
             "items": {"anyOf": [{"type": "string"}, {"type": "integer"}]},
         },
         "msg": {"type": "string", "description": "An explanation for people."},

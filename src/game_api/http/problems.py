@@ -219,7 +219,7 @@ def allowed_methods(request: Request) -> str:
             for route in app.routes
         )
     ]
-    allowed = allowed or ["GET"]  # The static files of /docs are no routes.
+    allowed = allowed or ["GET"]  # The static files of /docs are not routes.
     return ", ".join(allowed).replace("GET", "GET, HEAD")
 
 

@@ -369,5 +369,5 @@ def error_response(error: ApiError) -> ASGIApp:
 
 
 async def server_options(scope: Scope, receive: Receive, send: Send) -> None:
-    """Respond to `OPTIONS *`, which concerns the server and no resource of it."""
+    """Respond to `OPTIONS *`, which is about the server and not about a resource."""
     await Response(status_code=204)(scope, receive, send)

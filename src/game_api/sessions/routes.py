@@ -131,7 +131,7 @@ async def list_sessions(
         bool,
         Query(
             description="`true` selects the sessions with a free seat that a new player may join: "
-            "`waiting`, or `active` with `join_in_progress`. `false` selects nothing in particular."
+            "`waiting`, or `active` with `join_in_progress`. `false` applies no filter."
         ),
         TrueOrFalse,
     ] = False,

@@ -41,7 +41,7 @@ class Attempts(Generic[T]):
         safe = self.request.method in IDEMPOTENT_METHODS and (
             untouched or self.request.if_match is None
         )
-        if self.repeated == self.retries or not safe or not is_passing(outcome):
+        if self.repeated >= self.retries or not safe or not is_passing(outcome):
             return None
         wait = retry_after_of(outcome) if isinstance(outcome, httpx.Response) else None
         if wait is not None and wait > MAX_RETRY_AFTER:

@@ -25,7 +25,7 @@ class FieldError(TypedDict):
 
     loc: list[str | int]
     """
-    Where it is, such as `body`, `members`, `0`.
+    The path to the mistake, such as `body`, `player_ids`, `0`.
     """
     msg: str
     """
@@ -63,11 +63,11 @@ class LogsComponent(TypedDict):
     The round-trip time of a ping.
     """
     detail: NotRequired[str | None]
-    queued: NotRequired[int]
+    queued: int
     """
     The number of records that wait for delivery.
     """
-    dropped: NotRequired[int]
+    dropped: int
     """
     The number of records dropped since the start.
     """
@@ -204,7 +204,7 @@ class Readiness(TypedDict):
     The process can serve requests.
     """
 
-    status: NotRequired[HealthStatus]
+    status: HealthStatus
 
 
 class ServerAddress(TypedDict):
@@ -281,7 +281,7 @@ class Health(TypedDict):
     The process is running.
     """
 
-    status: NotRequired[HealthStatus]
+    status: HealthStatus
     version: str
     commit: str
 

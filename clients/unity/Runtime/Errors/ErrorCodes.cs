@@ -75,7 +75,7 @@ namespace GameApi
         /// <summary>500: the service failed unexpectedly.</summary>
         public const string InternalError = "internal_error";
 
-        /// <summary>503: the service does not reach its database.</summary>
+        /// <summary>503: the service can't reach its database.</summary>
         public const string DatabaseUnavailable = "database_unavailable";
 
         /// <summary>503: the process is about to end, and another one takes over.</summary>

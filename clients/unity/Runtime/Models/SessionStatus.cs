@@ -20,7 +20,7 @@ namespace GameApi
         /// <summary>The session was called off.</summary>
         public static readonly SessionStatus Cancelled = new SessionStatus("cancelled");
 
-        /// <summary>The service has ended the session because nobody used it.</summary>
+        /// <summary>Set only by the service.</summary>
         public static readonly SessionStatus Expired = new SessionStatus("expired");
 
         /// <summary>A value by the name that the service uses.</summary>

@@ -67,7 +67,8 @@ namespace GameApi
             var web = new UnityWebRequest(request.Url, request.Method)
             {
                 downloadHandler = new DownloadHandlerBuffer(),
-                timeout = Math.Max(1, (int)Math.Ceiling(Timeout.TotalSeconds)),
+                // Zero means no limit here, and a negative time span means it everywhere else.
+                timeout = Timeout < TimeSpan.Zero ? 0 : Math.Max(1, (int)Math.Ceiling(Timeout.TotalSeconds)),
             };
             if (request.Body != null)
             {
