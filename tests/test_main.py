@@ -44,11 +44,22 @@ def test_the_welcome_message_shows_the_address_and_a_command_that_works(
     assert '"username":"ada"' in result.stdout
 
 
+@contextmanager
+def inherited_sighup(action: signal.Handlers) -> Iterator[None]:
+    """What a process that is started here does at SIGHUP; the tests may run under `nohup`."""
+    previous = signal.signal(signal.SIGHUP, action)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, previous)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_the_service_and_its_database_with_exit_code_0(
     start_service: Start, number: signal.Signals
 ) -> None:
-    service = start_service().wait_until_ready()
+    with inherited_sighup(signal.SIG_DFL):
+        service = start_service().wait_until_ready()
     database = service.database_process()
     httpx2.post(f"{service.address}/api/v1/players", json=PLAYER)
     service.process.send_signal(number)
@@ -59,11 +70,8 @@ def test_a_signal_stops_the_service_and_its_database_with_exit_code_0(
 
 
 def test_a_service_that_was_started_by_nohup_ignores_sighup(start_service: Start) -> None:
-    previous = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # The child inherits it.
-    try:
+    with inherited_sighup(signal.SIG_IGN):
         service = start_service().wait_until_ready()
-    finally:
-        signal.signal(signal.SIGHUP, previous)
     service.process.send_signal(signal.SIGHUP)
     assert httpx2.get(f"{service.address}/health/ready").status_code == 200
     assert service.terminate() == 0
