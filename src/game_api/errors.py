@@ -27,6 +27,8 @@ class ApiError(Exception):
     """The JSON schema of each extra member."""
     retry_after: ClassVar[int | None] = None
     """The number of seconds after which the client may try again."""
+    headers: Mapping[str, str] = {}
+    """Further headers of the response."""
 
     def __init__(self, detail: str | None = None, **extra: Any) -> None:
         self.detail = detail or (type(self).__doc__ or "").strip().partition("\n")[0]

@@ -8,6 +8,8 @@ from ipaddress import IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
+import limits
+from limits import RateLimitItem, RateLimitItemPerMinute
 from pydantic import (
     Field,
     SecretStr,
@@ -37,6 +39,11 @@ LINK_NAME = re.compile(r"/[^/]+/[^/]+")
 
 LONGEST_RETENTION = 10 * 365 * 86400
 
+SHORTEST_SECRET = 32
+"""The number of bytes of a secret for HS256, which RFC 7518 requires."""
+HIGHEST_LIMIT = 100_000
+"""Each request within a limit takes some memory until its period has passed."""
+
 
 class SettingsError(Exception):
     """The settings are invalid; `mistakes` holds one readable line for each mistake."""
@@ -50,7 +57,11 @@ class Settings(BaseSettings):
     """The settings of the service. The variable of a field is `GAME_API_` followed by its name."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_ignore_empty=True, frozen=True, extra="ignore"
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="ignore",
+        arbitrary_types_allowed=True,
     )
 
     environment: Literal["local", "dev", "staging", "prod"] = "local"
@@ -120,6 +131,46 @@ class Settings(BaseSettings):
         description="How many seconds ended sessions are kept.",
     )
 
+    auth: Literal["jwt", "none"] | None = Field(
+        None,
+        description="Whether requests need a token; `none` is only for the environment `local`, "
+        "where it is the default.",
+    )
+    jwt_secret: SecretStr | None = Field(
+        None, description="The secret that signs tokens (HS256), at least 32 bytes."
+    )
+    jwks_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#@]+(/[^\s?#]*)?(\?[^\s#]*)?$",
+        description="Where the public keys are that verify tokens (RS256, ES256).",
+    )
+    jwt_issuer: str | None = Field(None, description="The `iss` that tokens must have.")
+    jwt_audience: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="The `aud` that tokens must have, or several of which one suffices, separated "
+        "by commas. It is compared with `client_id` if a token has no `aud`.",
+    )
+    jwt_roles_claim: str = Field(
+        "roles", min_length=1, description="The claim that holds the roles of the caller."
+    )
+    jwt_roles_prefix: str = Field(
+        "", description="What precedes a role in that claim, such as `game-api/`."
+    )
+    rate_limit: Annotated[RateLimitItem | None, NoDecode] = Field(
+        RateLimitItemPerMinute(600),
+        description="How many requests each principal may make, such as `600/minute`, or `off`.",
+    )
+    auth_failure_limit: Annotated[RateLimitItem | None, NoDecode] = Field(
+        RateLimitItemPerMinute(30),
+        description="How many wrong tokens may come from one address, or `off`.",
+    )
+    trusted_proxies: int = Field(
+        0,
+        ge=0,
+        le=10,
+        description="How many proxies add an address to X-Forwarded-For in front of the service.",
+    )
+
     shutdown_delay: float = Field(
         0,
         ge=0,
@@ -130,6 +181,11 @@ class Settings(BaseSettings):
     shutdown_timeout: int = Field(
         20, ge=1, le=300, description="How many seconds requests in flight may take to finish."
     )
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether requests need a token."""
+        return (self.auth or ("none" if self.environment == "local" else "jwt")) == "jwt"
 
     @property
     def embedded(self) -> bool:
@@ -146,6 +202,35 @@ class Settings(BaseSettings):
             if origin != "*" and not ORIGIN.fullmatch(origin):
                 raise ValueError(f"{origin!r} is not an origin such as https://play.example.com")
         return origins
+
+    @field_validator("jwt_audience", mode="before")
+    @classmethod
+    def _audiences(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        return tuple(name.strip() for name in text.split(",") if name.strip())
+
+    @field_validator("jwt_secret")
+    @classmethod
+    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+        if secret is not None and len(secret.get_secret_value().encode()) < SHORTEST_SECRET:
+            raise ValueError(f"must have at least {SHORTEST_SECRET} bytes")
+        return secret
+
+    @field_validator("rate_limit", "auth_failure_limit", mode="before")
+    @classmethod
+    def _limit(cls, text: Any) -> Any:
+        if not isinstance(text, str):
+            return text
+        if text == "off":
+            return None
+        try:
+            limit = limits.parse(text)
+        except ValueError:
+            raise ValueError(f"{text!r} is neither a limit such as 600/minute nor off") from None
+        if not 1 <= limit.amount <= HIGHEST_LIMIT or limit.get_expiry() < 1:
+            raise ValueError(f"the limit must be between 1 and {HIGHEST_LIMIT} requests")
+        return limit
 
     @field_validator("port", "metrics_port", "documentdb_port", mode="before")
     @classmethod
@@ -204,9 +289,23 @@ class Settings(BaseSettings):
                     f"set {PREFIX}DOCUMENTDB_SECRET_ARN, or {PREFIX}DOCUMENTDB_USERNAME and "
                     f"{PREFIX}DOCUMENTDB_PASSWORD, not both"
                 )
+        mistakes += self._access_mistakes()
         if mistakes:
             raise ValueError("\n".join(mistakes))
         return self
+
+    def _access_mistakes(self) -> Iterator[str]:
+        if not self.authenticates:
+            if self.environment != "local":
+                yield f"{PREFIX}AUTH=none is only for {PREFIX}ENVIRONMENT=local"
+            return
+        if (self.jwt_secret is None) == (self.jwks_url is None):
+            yield f"{PREFIX}AUTH=jwt requires one of {PREFIX}JWT_SECRET and {PREFIX}JWKS_URL"
+        if self.jwks_url is not None:
+            if not self.jwt_issuer or not self.jwt_audience:
+                yield f"{PREFIX}JWKS_URL requires {PREFIX}JWT_ISSUER and {PREFIX}JWT_AUDIENCE"
+            if self.environment != "local" and not self.jwks_url.startswith("https://"):
+                yield f"{PREFIX}JWKS_URL must begin with https:// outside of the environment local"
 
 
 def connection_string_mistakes(uri: str) -> Iterator[str]:

@@ -25,6 +25,9 @@ LIVE = frozenset({"waiting", "starting", "active"})
 INCARNATION = "birth"
 """The stored name of the token that distinguishes a document from all others of the same id."""
 
+ID_PATTERN = r"^[A-Za-z0-9_-]{1,64}$"
+"""The form of the ids of players and sessions."""
+
 MAX_ATTRIBUTES = 20
 MAX_ATTRIBUTES_BYTES = 16 * 1024
 MAX_ATTRIBUTE_KEY = 64

@@ -180,7 +180,7 @@ def problem(
     request: Request, error: ApiError, headers: Mapping[str, str] | None = None
 ) -> Response:
     """The error as an application/problem+json response, with these additional headers."""
-    headers = dict(headers or {})
+    headers = {**error.headers, **(headers or {})}
     if error.retry_after is not None:
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, BodyTooLarge):

@@ -9,6 +9,7 @@ from typing_extensions import TypedDict
 
 from game_api.ids import new_token
 from game_api.values import (
+    ID_PATTERN,
     INCARNATION,
     VISIBLE_TEXT,
     Attributes,
@@ -19,7 +20,7 @@ from game_api.values import (
 
 PlayerId = Annotated[
     str,
-    StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    StringConstraints(strict=True, pattern=ID_PATTERN),
     Field(description="1-64 letters, digits, `_` or `-`.", examples=["ada"]),
 ]
 Username = Annotated[

@@ -31,6 +31,7 @@ from game_api.sessions.errors import (
 )
 from game_api.sessions.events import Event
 from game_api.values import (
+    ID_PATTERN,
     INCARNATION,
     LIVE,
     VISIBLE_TEXT,
@@ -67,7 +68,7 @@ TRANSITIONS: dict[str, tuple[SessionStatus, ...]] = {
 
 SessionId = Annotated[
     str,
-    StringConstraints(strict=True, pattern=r"^[A-Za-z0-9_-]{1,64}$"),
+    StringConstraints(strict=True, pattern=ID_PATTERN),
     Field(examples=["01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1"]),
 ]
 SessionName = Annotated[

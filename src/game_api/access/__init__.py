@@ -1,0 +1,1 @@
+"""Who may do what: tokens, roles, permissions, rate limits and idempotency keys."""
