@@ -225,7 +225,7 @@ class Settings(BaseSettings):
         if text == "off":
             return None
         try:
-            limit = limits.parse(text)
+            (limit,) = limits.parse_many(text)
         except ValueError:
             raise ValueError(f"{text!r} is neither a limit such as 600/minute nor off") from None
         if not 1 <= limit.amount <= HIGHEST_LIMIT or limit.get_expiry() < 1:
