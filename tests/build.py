@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from game_api.access.caller import SYSTEM
 from game_api.players.model import Player
 from game_api.sessions.model import Session
 
@@ -40,7 +41,7 @@ def a_session(*player_ids: str, **fields: Any) -> Session:
     # Players join while the session is waiting, so the requested status is set afterwards.
     session = Session(**{**values, "status": "waiting"})
     if player_ids:
-        session.join(player_ids, None, NOW)
+        session.join(player_ids, None, SYSTEM, NOW)
     session.status = fields.get("status", "waiting")
     session.version = 1
     return session

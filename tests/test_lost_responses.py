@@ -2,6 +2,7 @@
 
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.errors import DatabaseUnavailable
@@ -37,7 +38,7 @@ def changed(changes: PlayerUpdate) -> Rule[None]:
 
 
 async def rename(store: SessionStore, name: str) -> None:
-    await store.change("s", lambda s: s.change({"name": name}, LATER))
+    await store.change("s", lambda s: s.change({"name": name}, SYSTEM, LATER))
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -68,11 +69,11 @@ async def test_a_lost_response_is_found_behind_other_writes(
     await sessions.create(a_session("ada"))
 
     async def play() -> None:
-        await sessions.change("s", lambda s: s.change({"status": "active"}, LATER))
-        await sessions.change("s", lambda s: s.change({"status": "ended"}, LATER))
+        await sessions.change("s", lambda s: s.change({"status": "active"}, SYSTEM, LATER))
+        await sessions.change("s", lambda s: s.change({"status": "ended"}, SYSTEM, LATER))
 
     store = session_store(connection, claims, LostResponse("replace_one", then=play))
-    after, _ = await store.change("s", lambda s: s.change({"status": "starting"}, LATER))
+    after, _ = await store.change("s", lambda s: s.change({"status": "starting"}, SYSTEM, LATER))
     assert (after.status, after.version) == ("starting", 2)
     assert (await sessions.get("s")).status == "ended"
 
@@ -195,7 +196,7 @@ async def test_a_refusal_after_a_lost_write_is_final(
     response = LostResponse("replace_one", before=True, then=delete_player)
     store = session_store(connection, claims, response)
     with pytest.raises(PlayerNotFound):
-        await store.change("s", lambda s: s.join(players, None, LATER))
+        await store.change("s", lambda s: s.join(players, None, SYSTEM, LATER))
     await response.deliver()
     assert (await sessions.get("s")).members == ()
 

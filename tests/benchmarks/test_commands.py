@@ -2,6 +2,7 @@
 
 import asyncio
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.observability.metrics import Metrics
@@ -15,7 +16,7 @@ from tests.sessions.checks import add_players, joins
 
 
 async def join(store: SessionStore, session_id: str, players: list[str]) -> Session:
-    session, _ = await store.change(session_id, lambda s: s.join(players, None, LATER))
+    session, _ = await store.change(session_id, lambda s: s.join(players, None, SYSTEM, LATER))
     return session
 
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.errors import ApiError
@@ -51,7 +52,7 @@ async def test_group_commit_needs_fewer_commands_than_a_write_for_each_join(
         await sessions.create(a_session(id=session_id, max_players=SEATS))
 
     async def grouped(player: str) -> object:
-        return await sessions.change("grouped", lambda s: s.join([player], None, LATER))
+        return await sessions.change("grouped", lambda s: s.join([player], None, SYSTEM, LATER))
 
     connections = asyncio.Semaphore(10)  # As many as the driver opens.
 
@@ -59,7 +60,7 @@ async def test_group_commit_needs_fewer_commands_than_a_write_for_each_join(
         async with connections:
             while True:
                 join_round = a_round(
-                    connection, claims, "single", lambda s: s.join([player], None, LATER)
+                    connection, claims, "single", lambda s: s.join([player], None, SYSTEM, LATER)
                 )
                 plan = await join_round.make_plan(await load(connection, "single"))
                 if isinstance(plan.answers[0], ApiError):
@@ -69,7 +70,7 @@ async def test_group_commit_needs_fewer_commands_than_a_write_for_each_join(
                 await claims.release(join_round.hold, join_round.hold.tokens)
 
     seconds, commands = await measure(grouped, players, guard)
-    await sessions.change("grouped", lambda s: s.change({"status": "cancelled"}, LATER))
+    await sessions.change("grouped", lambda s: s.change({"status": "cancelled"}, SYSTEM, LATER))
     single_seconds, single_commands = await measure(single, players, guard)
     print(
         f"\n{JOINS} joins for {SEATS} seats: {seconds:.2f} s and {commands} commands with group "

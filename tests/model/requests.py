@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from game_api.access.caller import SYSTEM
 from game_api.players.model import Player
 from game_api.sessions.model import Session
 from game_api.values import LIVE
@@ -38,7 +39,7 @@ class Join:
 
     async def run(self, stores: Stores) -> Any:
         session, events = await stores.sessions.join(
-            self.session_id, lambda session: session.join(self.players, None, LATER)
+            self.session_id, lambda session: session.join(self.players, None, SYSTEM, LATER)
         )
         assert {member.player_id for member in session.members} >= set(self.players)
         return bool(events), self.session_id, session.version
@@ -71,7 +72,7 @@ class Leave:
 
     async def run(self, stores: Stores) -> Any:
         session, _ = await stores.sessions.change(
-            self.session_id, lambda session: session.leave(self.player_id, LATER)
+            self.session_id, lambda session: session.leave(self.player_id, SYSTEM, LATER)
         )
         assert not session.live or session.member(self.player_id) is None
         return None, self.session_id, session.version
@@ -92,7 +93,7 @@ class End:
 
     async def run(self, stores: Stores) -> Any:
         session, _ = await stores.sessions.change(
-            self.session_id, lambda session: session.change({"status": "cancelled"}, LATER)
+            self.session_id, lambda session: session.change({"status": "cancelled"}, SYSTEM, LATER)
         )
         return None, self.session_id, session.version
 
@@ -114,7 +115,7 @@ class Ready:
     async def run(self, stores: Stores) -> Any:
         session, _ = await stores.sessions.change(
             self.session_id,
-            lambda session: session.change_member(self.player_id, {"ready": True}, LATER),
+            lambda session: session.change_member(self.player_id, {"ready": True}, SYSTEM, LATER),
         )
         return None, self.session_id, session.version
 

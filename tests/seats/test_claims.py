@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.clock import utc_now
 from game_api.database.client import Database
 from game_api.database.connection import Connection
@@ -88,7 +89,7 @@ async def test_a_process_that_dies_between_leave_and_release_does_not_block_the_
     prepared: Database, connection: Connection, claims: Claims, sessions: SessionStore
 ) -> None:
     await join(sessions, "a", "ada")
-    leaving = a_round(connection, claims, "a", lambda s: s.leave("ada", LATER))
+    leaving = a_round(connection, claims, "a", lambda s: s.leave("ada", SYSTEM, LATER))
     assert await leaving.write(await leaving.make_plan(await load(connection, "a")))
     assert (await claim(prepared))[0] == "a"  # The release has not happened.
     assert (await join(sessions, "b", "ada")).member("ada")
@@ -99,7 +100,7 @@ async def test_a_late_release_does_not_affect_a_newer_seat(
 ) -> None:
     await join(sessions, "a", "ada")
     _, old = await claim(prepared)
-    await sessions.change("a", lambda s: s.leave("ada", LATER))
+    await sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER))
     await join(sessions, "a", "ada")
     await claims.release(Hold("a"), {"ada": str(old)})
     assert (await claim(prepared))[0] == "a"
@@ -111,9 +112,9 @@ async def test_a_leave_an_end_and_a_refused_join_release_the_claim(
     prepared: Database, sessions: SessionStore
 ) -> None:
     await join(sessions, "a", "ada", "bob")
-    await sessions.change("a", lambda s: s.leave("ada", LATER))
+    await sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER))
     assert await claim(prepared) == (None, None)
-    await sessions.change("a", lambda s: s.change({"status": "cancelled"}, LATER))
+    await sessions.change("a", lambda s: s.change({"status": "cancelled"}, SYSTEM, LATER))
     assert await claim(prepared, "bob") == (None, None)
     await join(sessions, "b", "bob")
     await sessions.create(a_session(id="c"))
@@ -127,7 +128,7 @@ async def test_a_join_and_a_leave_in_one_round_leave_no_claim(
 ) -> None:
     await asyncio.gather(
         join(sessions, "a", "ada"),
-        sessions.change("a", lambda s: s.leave("ada", LATER)),
+        sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER)),
         join(sessions, "a", "bob"),
     )
     assert await claim(prepared) == (None, None)
@@ -140,9 +141,9 @@ async def test_a_player_who_joins_and_leaves_in_one_round_must_exist_and_be_free
     await join(sessions, "b", "ada")
     answers = await asyncio.gather(
         join(sessions, "a", "ada"),
-        sessions.change("a", lambda s: s.leave("ada", LATER)),
+        sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER)),
         join(sessions, "a", "ghost"),
-        sessions.change("a", lambda s: s.leave("ghost", LATER)),
+        sessions.change("a", lambda s: s.leave("ghost", SYSTEM, LATER)),
         join(sessions, "a", "bob"),
         return_exceptions=True,
     )
@@ -157,10 +158,10 @@ async def test_a_leave_and_a_join_in_one_round_keep_the_claim(
     await join(sessions, "a", "ada")
     before = await claim(prepared)
     await asyncio.gather(
-        sessions.change("a", lambda s: s.leave("ada", LATER)), join(sessions, "a", "ada")
+        sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER)), join(sessions, "a", "ada")
     )
     assert await claim(prepared) == before
-    await sessions.change("a", lambda s: s.leave("ada", LATER))
+    await sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER))
     assert await claim(prepared) == (None, None)
 
 

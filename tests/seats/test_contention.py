@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.http.preconditions import Precondition
@@ -53,7 +54,7 @@ async def test_two_parties_that_share_players_end_with_one_seat_for_each_player(
     first, second, bystander = await asyncio.gather(
         join(sessions, "a", *names[:16]),
         join(other, "b", *names[8:]),
-        other.change("b", lambda s: s.change({"name": "x"}, LATER)),
+        other.change("b", lambda s: s.change({"name": "x"}, SYSTEM, LATER)),
         return_exceptions=True,
     )
     refused = [answer for answer in (first, second) if isinstance(answer, AlreadyInSession)]
@@ -76,7 +77,7 @@ async def test_a_change_that_contests_claims_does_not_delay_the_others(
     await claims.take(Hold("c"), ["ada"])
     contesting = asyncio.create_task(join(sessions, "a", "ada", "bob"))
     for number in range(3):
-        await sessions.change("a", lambda s: s.change({"name": f"n{number}"}, LATER))
+        await sessions.change("a", lambda s: s.change({"name": f"n{number}"}, SYSTEM, LATER))
         assert (await claim(prepared, "bob"))[0] == "a"
     assert not contesting.done()
     await prepared.players.update_one({"_id": "ada"}, {"$set": {"session_id": None}})
@@ -128,7 +129,7 @@ async def test_the_same_join_in_two_processes_leaves_no_claim_after_a_leave(
     other = SessionStore(connection, Claims(connection), Metrics())
     for _ in range(20):
         await asyncio.gather(join(sessions, "a", "ada"), join(other, "a", "ada"))
-        await sessions.change("a", lambda s: s.leave("ada", LATER))
+        await sessions.change("a", lambda s: s.leave("ada", SYSTEM, LATER))
         assert await claim(prepared) == (None, None)
 
 

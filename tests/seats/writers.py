@@ -1,5 +1,6 @@
 """Writers of sessions, and the claims that they leave."""
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.seats.claims import Claims
@@ -11,7 +12,7 @@ from tests.sessions.checks import a_round
 
 
 async def join(sessions: SessionStore, session_id: str, *players: str) -> Session:
-    session, _ = await sessions.change(session_id, lambda s: s.join(players, None, LATER))
+    session, _ = await sessions.change(session_id, lambda s: s.join(players, None, SYSTEM, LATER))
     return session
 
 
@@ -27,7 +28,9 @@ class StoppedWriter:
 
     def __init__(self, connection: Connection, claims: Claims, *players: str) -> None:
         self.connection = connection
-        self.round: Round = a_round(connection, claims, "a", lambda s: s.join(players, None, LATER))
+        self.round: Round = a_round(
+            connection, claims, "a", lambda s: s.join(players, None, SYSTEM, LATER)
+        )
 
     async def load_and_claim(self) -> None:
         self.plan = await self.round.make_plan(await load(self.connection, "a"))

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 from uuid import uuid4
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.observability.metrics import Metrics
@@ -40,7 +41,7 @@ def joins(store: SessionStore, session_id: str, players: Iterable[str]) -> Any:
     """All players join at once, each with a change of its own; returns results and errors."""
 
     def join(player: str) -> Any:
-        return store.change(session_id, lambda s: s.join([player], None, LATER))
+        return store.change(session_id, lambda s: s.join([player], None, SYSTEM, LATER))
 
     return asyncio.gather(*map(join, players), return_exceptions=True)
 

@@ -9,6 +9,7 @@ import pytest
 from bson.errors import InvalidStringData
 from pymongo.errors import AutoReconnect
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.errors import DatabaseUnavailable
@@ -34,7 +35,7 @@ def writes(guard: DocumentDbGuard) -> int:
 
 
 def rename(name: str) -> Callable[[Session], Events]:
-    return lambda session: session.change({"name": name}, LATER)
+    return lambda session: session.change({"name": name}, SYSTEM, LATER)
 
 
 async def test_a_thousand_joins_for_64_seats_need_few_commands(
@@ -77,11 +78,11 @@ async def test_a_refused_rule_does_not_affect_the_others_in_its_round(
         raise ZeroDivisionError
 
     answers = await asyncio.gather(
-        sessions.change("s", lambda s: s.join([players[0]], None, LATER)),
+        sessions.change("s", lambda s: s.join([players[0]], None, SYSTEM, LATER)),
         sessions.change("s", broken),
-        sessions.change("s", lambda s: s.change({"status": "active"}, LATER)),
-        sessions.change("s", lambda s: s.join(["nobody"], None, LATER)),
-        sessions.change("s", lambda s: s.join([players[1]], None, LATER)),
+        sessions.change("s", lambda s: s.change({"status": "active"}, SYSTEM, LATER)),
+        sessions.change("s", lambda s: s.join(["nobody"], None, SYSTEM, LATER)),
+        sessions.change("s", lambda s: s.join([players[1]], None, SYSTEM, LATER)),
         return_exceptions=True,
     )
     assert isinstance(answers[1], ZeroDivisionError)
@@ -101,9 +102,11 @@ async def test_a_rule_that_changes_nothing_is_not_written(
     await sessions.create(a_session(player))
     guard.forget()
     await joins(sessions, "s", [player])
-    await sessions.change("s", lambda s: s.change({"name": "Friday duel"}, LATER))
+    await sessions.change("s", lambda s: s.change({"name": "Friday duel"}, SYSTEM, LATER))
     with pytest.raises(SessionFull):
-        await sessions.change("s", lambda s: s.join([f"x{n}" for n in range(9)], None, LATER))
+        await sessions.change(
+            "s", lambda s: s.join([f"x{n}" for n in range(9)], None, SYSTEM, LATER)
+        )
     assert writes(guard) == 0
 
 
@@ -293,7 +296,7 @@ async def test_the_release_of_claims_has_little_time_and_may_fail(
 
     interrupted = Collections(connection, players={"bulk_write": bulk_write})
     store = SessionStore(interrupted, Claims(interrupted), metrics)
-    session, _ = await store.change("s", lambda s: s.leave(player, LATER))
+    session, _ = await store.change("s", lambda s: s.leave(player, SYSTEM, LATER))
     assert session.member(player) is None
     assert [seconds <= rounds.RELEASE_SECONDS for seconds in remaining] == [True]
 
@@ -315,7 +318,7 @@ async def test_a_change_that_waits_too_long_is_unavailable(
 
     hung = SessionStore(Collections(connection, sessions={"find_one": find_one}), claims, metrics)
     with pytest.raises(DatabaseUnavailable):
-        await hung.join("s", lambda session: session.join(["ada"], None, LATER))
+        await hung.join("s", lambda session: session.join(["ada"], None, SYSTEM, LATER))
     assert total(documents_of(metrics), "Joins", Outcome="database_unavailable") == 1
 
 
@@ -342,7 +345,7 @@ async def test_a_join_that_is_cancelled_is_counted_by_what_cancelled_it(
     hung = SessionStore(Collections(connection, sessions={"find_one": find_one}), claims, metrics)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
-            await hung.join("s", lambda session: session.join(["ada"], None, LATER))
+            await hung.join("s", lambda session: session.join(["ada"], None, SYSTEM, LATER))
     assert total(documents_of(metrics), "Joins", Outcome=outcome) == 1
     proceed.set()
     await hung.aclose()

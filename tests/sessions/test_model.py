@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.errors import InvalidField
 from game_api.sessions.errors import (
     IllegalTransition,
@@ -48,7 +49,7 @@ def test_a_new_session_refuses_contradictory_settings() -> None:
 
 def test_a_new_member_is_seated_last() -> None:
     session = a_session("ada")
-    assert session.join(["bob"], "red", LATER)
+    assert session.join(["bob"], "red", SYSTEM, LATER)
     assert [m.player_id for m in session.members] == ["ada", "bob"]
     assert session.members[1].team == "red" and session.members[1].joined_at == LATER
     assert (session.free_slots, session.version, session.updated_at) == (2, 2, LATER)
@@ -56,29 +57,29 @@ def test_a_new_member_is_seated_last() -> None:
 
 def test_the_first_member_becomes_host() -> None:
     session = a_session()
-    session.join(["ada"], None, NOW)
+    session.join(["ada"], None, SYSTEM, NOW)
     assert session.host_player_id == "ada"
 
 
 def test_joining_twice_changes_nothing() -> None:
     session = a_session("ada")
-    assert not session.join(["ada"], "red", LATER)
+    assert not session.join(["ada"], "red", SYSTEM, LATER)
     assert session.version == 1 and session.members[0].team is None
 
 
 def test_a_full_session_refuses_a_join() -> None:
     session = a_session("ada", "bob", max_players=2)
     with pytest.raises(SessionFull):
-        session.join(["eve"], None, LATER)
-    assert not session.join(["bob"], None, LATER)
+        session.join(["eve"], None, SYSTEM, LATER)
+    assert not session.join(["bob"], None, SYSTEM, LATER)
 
 
 def test_a_party_is_seated_completely_or_not_at_all() -> None:
     session = a_session("ada", max_players=3)
     with pytest.raises(SessionFull):
-        session.join(["bob", "cleo", "dan"], None, LATER)
+        session.join(["bob", "cleo", "dan"], None, SYSTEM, LATER)
     assert session.version == 1 and len(session.members) == 1
-    session.join(["ada", "bob", "cleo"], None, LATER)
+    session.join(["ada", "bob", "cleo"], None, SYSTEM, LATER)
     assert [m.player_id for m in session.members] == ["ada", "bob", "cleo"]
     assert session.version == 2 and session.members[0].joined_at == NOW
 
@@ -90,10 +91,10 @@ def test_a_session_is_joinable_while_waiting_and_if_allowed_while_active(
 ) -> None:
     session = a_session("ada", status=status, join_in_progress=in_progress)
     if status == "waiting" or (status == "active" and in_progress):
-        assert session.join(["bob"], None, LATER)
+        assert session.join(["bob"], None, SYSTEM, LATER)
     else:
         with pytest.raises(SessionNotJoinable) as refusal:
-            session.join(["bob"], None, LATER)
+            session.join(["bob"], None, SYSTEM, LATER)
         assert refusal.value.extra == {"session_status": status}
 
 
@@ -101,31 +102,31 @@ def test_a_seated_player_can_join_again_while_the_session_is_live() -> None:
     for status in STATUSES:
         session = a_session("ada", status=status)
         if status in LIVE:
-            assert not session.join(["ada"], None, LATER)
+            assert not session.join(["ada"], None, SYSTEM, LATER)
         else:
             with pytest.raises(SessionNotJoinable):
-                session.join(["ada"], None, LATER)
+                session.join(["ada"], None, SYSTEM, LATER)
 
 
 def test_when_the_host_leaves_the_longest_seated_member_becomes_host() -> None:
     session = a_session("ada", "bob", "cleo")
-    session.leave("ada", LATER)
+    session.leave("ada", SYSTEM, LATER)
     assert session.host_player_id == "bob"
-    session.change({"host_player_id": "cleo"}, LATER)
-    session.leave("bob", LATER)
+    session.change({"host_player_id": "cleo"}, SYSTEM, LATER)
+    session.leave("bob", SYSTEM, LATER)
     assert session.host_player_id == "cleo"
-    session.leave("cleo", LATER)
+    session.leave("cleo", SYSTEM, LATER)
     assert session.free_slots == 4 and session.status == "waiting"
     assert session.model_dump_doc()["host_player_id"] is None
-    session.join(["dan"], None, LATER)
+    session.join(["dan"], None, SYSTEM, LATER)
     assert session.host_player_id == "dan"
 
 
 def test_leaving_without_a_seat_or_after_the_end_changes_nothing() -> None:
     session = a_session("ada")
-    session.leave("bob", LATER)
+    session.leave("bob", SYSTEM, LATER)
     ended = a_session("ada", status="ended")
-    ended.leave("ada", LATER)
+    ended.leave("ada", SYSTEM, LATER)
     assert session.version == ended.version == 1 and len(ended.members) == 1
 
 
@@ -134,17 +135,17 @@ def test_leaving_without_a_seat_or_after_the_end_changes_nothing() -> None:
 def test_a_status_changes_only_as_the_status_machine_allows(source: Any, target: Any) -> None:
     session = a_session("ada", status=source)
     if source == target:
-        session.change({"status": target}, LATER)
+        session.change({"status": target}, SYSTEM, LATER)
         assert session.version == 1
     elif source not in LIVE:
         with pytest.raises(SessionOver):
-            session.change({"status": target}, LATER)
+            session.change({"status": target}, SYSTEM, LATER)
     elif target in TRANSITIONS[source]:
-        session.change({"status": target}, LATER)
+        session.change({"status": target}, SYSTEM, LATER)
         assert session.status == target and session.version == 2
     else:
         with pytest.raises(IllegalTransition) as refusal:
-            session.change({"status": target}, LATER)
+            session.change({"status": target}, SYSTEM, LATER)
         assert refusal.value.extra == {
             "from": source,
             "to": target,
@@ -165,12 +166,12 @@ def test_the_status_machine_is_the_documented_one() -> None:
 
 def test_times_are_set_on_the_first_start_and_on_any_end() -> None:
     session = a_session("ada", status="starting")
-    session.change({"status": "active"}, NOW)
+    session.change({"status": "active"}, SYSTEM, NOW)
     assert times(session) == (NOW, None)
-    session.change({"status": "ended"}, LATER)
+    session.change({"status": "ended"}, SYSTEM, LATER)
     assert times(session) == (NOW, LATER)
     cancelled = a_session("ada")
-    cancelled.change({"status": "cancelled"}, LATER)
+    cancelled.change({"status": "cancelled"}, SYSTEM, LATER)
     assert times(cancelled) == (None, LATER)
 
 
@@ -181,9 +182,9 @@ def times(session: Session) -> tuple[datetime | None, datetime | None]:
 def test_starting_needs_min_players() -> None:
     session = a_session("ada", min_players=2)
     with pytest.raises(NotEnoughPlayers) as refusal:
-        session.change({"status": "starting"}, LATER)
+        session.change({"status": "starting"}, SYSTEM, LATER)
     assert refusal.value.extra == {"player_count": 1, "min_players": 2}
-    session.change({"status": "starting", "min_players": 1}, LATER)
+    session.change({"status": "starting", "min_players": 1}, SYSTEM, LATER)
     assert (session.status, session.min_players) == ("starting", 1)
 
 
@@ -201,7 +202,7 @@ def test_a_refused_change_changes_nothing(changes: SessionUpdate, error: type[Ex
     session = a_session("ada", "bob")
     before = session.model_dump_doc()
     with pytest.raises(error):
-        session.change(changes, LATER)
+        session.change(changes, SYSTEM, LATER)
     assert session.model_dump_doc() == before
 
 
@@ -214,56 +215,58 @@ def test_an_ended_session_accepts_only_its_own_status() -> None:
     ]
     for changes in refused:
         with pytest.raises(SessionOver):
-            session.change(changes, LATER)
-    session.change({"status": "ended"}, LATER)
+            session.change(changes, SYSTEM, LATER)
+    session.change({"status": "ended"}, SYSTEM, LATER)
     assert session.version == 1
 
 
 def test_setting_the_same_values_is_not_a_new_version() -> None:
     session = a_session("ada", region="eu", attributes={"level": 5})
     session.change(
-        {"name": "Friday duel", "region": "eu", "attributes": {"level": 5}, "max_players": 4}, LATER
+        {"name": "Friday duel", "region": "eu", "attributes": {"level": 5}, "max_players": 4},
+        SYSTEM,
+        LATER,
     )
-    session.change({}, LATER)
+    session.change({}, SYSTEM, LATER)
     assert (session.version, session.updated_at) == (1, NOW)
 
 
 @pytest.mark.parametrize("new", [True, 1.0])
 def test_an_attribute_of_another_json_type_is_a_change(new: Any) -> None:
     session = a_session(attributes={"level": 1})
-    session.change({"attributes": {"level": new}}, LATER)
+    session.change({"attributes": {"level": new}}, SYSTEM, LATER)
     assert session.version == 2 and type(session.attributes["level"]) is type(new)
 
 
 def test_null_clears_region_and_server() -> None:
     session = a_session(region="eu")
-    session.change({"server": ServerAddress(address="198.51.100.7", port=7777)}, LATER)
-    session.change({"region": None, "server": None}, LATER)
+    session.change({"server": ServerAddress(address="198.51.100.7", port=7777)}, SYSTEM, LATER)
+    session.change({"region": None, "server": None}, SYSTEM, LATER)
     assert (session.region, session.server, session.version) == (None, None, 3)
 
 
 def test_a_member_changes_its_readiness_and_its_team() -> None:
     session = a_session("ada", "bob")
-    session.change_member("bob", {"ready": True, "team": "red"}, LATER)
+    session.change_member("bob", {"ready": True, "team": "red"}, SYSTEM, LATER)
     assert session.members[1].ready and session.members[1].team == "red"
-    session.change_member("bob", {"ready": True}, LATER)
+    session.change_member("bob", {"ready": True}, SYSTEM, LATER)
     assert session.version == 2
     with pytest.raises(MemberNotFound):
-        session.change_member("eve", {"ready": True}, LATER)
+        session.change_member("eve", {"ready": True}, SYSTEM, LATER)
     ended = a_session("ada", status="ended")
     with pytest.raises(SessionOver):
-        ended.change_member("ada", {"ready": True}, LATER)
+        ended.change_member("ada", {"ready": True}, SYSTEM, LATER)
 
 
 def test_updated_at_never_goes_back() -> None:
     session = a_session(updated_at=LATER)
-    session.change({"name": "x"}, NOW)
+    session.change({"name": "x"}, SYSTEM, NOW)
     assert session.updated_at == LATER
 
 
 def test_max_players_can_shrink_to_the_number_of_members() -> None:
     session = a_session("ada", "bob")
-    session.change({"max_players": 2}, LATER)
+    session.change({"max_players": 2}, SYSTEM, LATER)
     assert session.free_slots == 0
-    session.change({"max_players": 5}, LATER)
+    session.change({"max_players": 5}, SYSTEM, LATER)
     assert session.free_slots == 3

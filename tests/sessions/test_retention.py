@@ -6,6 +6,7 @@ from typing import Any, cast
 import pytest
 from pymongo.errors import OperationFailure
 
+from game_api.access.caller import SYSTEM
 from game_api.app import prepare_database
 from game_api.clock import utc_now
 from game_api.database.client import Database
@@ -26,10 +27,10 @@ async def test_an_ended_session_gets_a_time_after_which_it_may_be_removed(
 ) -> None:
     sessions = SessionStore(connection, claims, Metrics(), timedelta(hours=1))
     await sessions.create(a_session())
-    await sessions.change("s", lambda s: s.change({"name": "x"}, LATER))
+    await sessions.change("s", lambda s: s.change({"name": "x"}, SYSTEM, LATER))
     document = await database.sessions.find_one({"_id": "s"})
     assert document and document["purge_at"] is None
-    await sessions.change("s", lambda s: s.change({"status": "cancelled"}, LATER))
+    await sessions.change("s", lambda s: s.change({"status": "cancelled"}, SYSTEM, LATER))
     document = await database.sessions.find_one({"_id": "s"})
     assert document and document["purge_at"] == document["ended_at"] + timedelta(hours=1)
 
@@ -46,7 +47,7 @@ async def test_a_session_is_gone_when_its_time_has_come(
     with pytest.raises(SessionNotFound):
         await sessions.get("s")
     with pytest.raises(SessionNotFound):
-        await sessions.change("s", lambda s: s.leave("ada", LATER))
+        await sessions.change("s", lambda s: s.leave("ada", SYSTEM, LATER))
     listed = await sessions.list(SessionFilter(status=("ended",)), 10)
     assert [session.id for session in listed] == ["t"]
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 import httpx2
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.sessions.errors import NotEnoughPlayers
 from game_api.sessions.model import Session, SessionUpdate
 from tests.build import LATER, NOW, a_session
@@ -31,7 +32,7 @@ def test_each_step_of_the_start_needs_min_players(start: str) -> None:
     session.min_players = 2
     before = session.model_dump_doc()
     with pytest.raises(NotEnoughPlayers) as refusal:
-        session.change(changes, LATER)
+        session.change(changes, SYSTEM, LATER)
     assert refusal.value.extra == {"player_count": 1, "min_players": 2}
     assert session.model_dump_doc() == before
 
@@ -46,53 +47,53 @@ def test_a_change_cannot_ask_for_a_start_and_for_more_players_than_are_seated(st
     }
     before = session.model_dump_doc()
     with pytest.raises(NotEnoughPlayers):
-        session.change(changes, LATER)
+        session.change(changes, SYSTEM, LATER)
     assert session.model_dump_doc() == before
 
 
 def test_a_leave_below_min_players_takes_a_starting_session_back_to_waiting() -> None:
     session = a_ready_session("ada", "bob", "cleo", min_players=2)
-    session.leave("cleo", LATER)
+    session.leave("cleo", SYSTEM, LATER)
     assert (session.status, session.version, ready(session)) == ("starting", 2, ["ada", "bob"])
-    session.leave("ada", LATEST)
+    session.leave("ada", SYSTEM, LATEST)
     assert (session.status, session.version, ready(session)) == ("waiting", 3, [])
     assert (session.started_at, session.updated_at) == (None, LATEST)
-    session.join(["dan"], None, LATEST)  # It can be joined again.
+    session.join(["dan"], None, SYSTEM, LATEST)  # It can be joined again.
 
 
 def test_raising_min_players_takes_a_starting_session_back_to_waiting() -> None:
     session = a_ready_session("ada", "bob")
-    session.change({"min_players": 2}, LATER)
+    session.change({"min_players": 2}, SYSTEM, LATER)
     assert session.status == "starting"
-    session.change({"min_players": 3, "name": "x"}, LATER)
+    session.change({"min_players": 3, "name": "x"}, SYSTEM, LATER)
     assert (session.status, session.version, ready(session)) == ("waiting", 3, [])
     assert (session.min_players, session.name) == (3, "x")
 
 
 def test_nobody_is_ready_after_a_client_has_taken_the_session_back_to_waiting() -> None:
     session = a_ready_session("ada", "bob")
-    session.change({"status": "waiting"}, LATER)
+    session.change({"status": "waiting"}, SYSTEM, LATER)
     assert (session.status, session.version, ready(session)) == ("waiting", 2, [])
 
 
 def test_an_active_session_may_have_fewer_players_than_min_players() -> None:
     session = a_ready_session("ada", "bob", min_players=2)
-    session.change({"status": "active"}, LATER)
-    session.leave("ada", LATER)
-    session.change({"min_players": 4}, LATER)
-    session.change({"status": "active", "name": "x"}, LATER)
+    session.change({"status": "active"}, SYSTEM, LATER)
+    session.leave("ada", SYSTEM, LATER)
+    session.change({"min_players": 4}, SYSTEM, LATER)
+    session.change({"status": "active", "name": "x"}, SYSTEM, LATER)
     assert (session.status, session.version, ready(session)) == ("active", 5, ["bob"])
 
 
 def test_times_never_go_back_when_the_clocks_of_processes_differ() -> None:
     """Each change comes from a process whose clock is behind."""
     session = a_session("ada", updated_at=LATER)
-    session.join(["bob"], None, NOW)
+    session.join(["bob"], None, SYSTEM, NOW)
     assert session.members[1].joined_at == LATER
-    session.change({"status": "starting"}, LATEST)
-    session.change({"status": "active"}, NOW)
+    session.change({"status": "starting"}, SYSTEM, LATEST)
+    session.change({"status": "active"}, SYSTEM, NOW)
     assert session.started_at == LATEST
-    session.change({"status": "ended"}, LATER)
+    session.change({"status": "ended"}, SYSTEM, LATER)
     assert session.ended_at == session.updated_at == LATEST
 
 

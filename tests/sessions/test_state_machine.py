@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from game_api.access.caller import SYSTEM
 from game_api.errors import ApiError, InvalidField
 from game_api.sessions.model import TRANSITIONS, Events, Session
 from game_api.values import LIVE
@@ -69,7 +70,7 @@ class SessionMachine(RuleBasedStateMachine):
         before = self.session.model_dump_doc()
         draft = self.session.model_copy()
         try:
-            events = getattr(draft, method)(*arguments, now)
+            events = getattr(draft, method)(*arguments, SYSTEM, now)
         except (ApiError, InvalidField):
             assert self.session.model_dump_doc() == before
             assert draft.model_dump_doc() == before, "a refused rule changed the session"

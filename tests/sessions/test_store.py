@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.database.client import Database, connect
 from game_api.database.connection import FixedConnection
 from game_api.errors import ApiError
@@ -32,7 +33,7 @@ async def stores(uri: str, database: Database) -> AsyncIterator[list[SessionStor
 
 
 def join(player: str) -> Rule[Events]:
-    return lambda session: session.join([player], None, LATER)
+    return lambda session: session.join([player], None, SYSTEM, LATER)
 
 
 async def test_stores_that_share_a_session_lose_no_change(
@@ -92,9 +93,9 @@ async def test_players_who_switch_between_sessions_end_with_one_seat(
             party = [player, players[(number + step) % len(players)]]
             try:
                 if step % 4 == 3:
-                    await store.change(session_id, lambda s: s.leave(player, LATER))
+                    await store.change(session_id, lambda s: s.leave(player, SYSTEM, LATER))
                 elif step % 4 == 1 and party[0] != party[1]:
-                    await store.change(session_id, lambda s: s.join(party, None, LATER))
+                    await store.change(session_id, lambda s: s.join(party, None, SYSTEM, LATER))
                 else:
                     await store.change(session_id, join(player))
             except ApiError as error:
@@ -104,7 +105,9 @@ async def test_players_who_switch_between_sessions_end_with_one_seat(
     await asyncio.gather(*(switch(number) for number in range(16)))
     await assert_consistent(database)
     for session_id in ids:
-        await stores[0].change(session_id, lambda s: s.change({"status": "cancelled"}, LATER))
+        await stores[0].change(
+            session_id, lambda s: s.change({"status": "cancelled"}, SYSTEM, LATER)
+        )
     await stores[1].create(a_session(*players, id="last", max_players=8))
     await assert_consistent(database)
 

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from game_api.values import ID_PATTERN
@@ -28,7 +29,7 @@ class Caller:
         """The role with the most permissions; `system` for the service itself."""
         return next((role for role in ROLES if role in self.roles), "system")
 
-    @property
+    @cached_property
     def player_id(self) -> str | None:
         """The player as whom the caller acts; None if the subject can't be the id of a player."""
         return self.subject if self.subject is not None and _ID.fullmatch(self.subject) else None

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from game_api.access.caller import SYSTEM, Caller
+
 Kind = Literal[
     "joined", "left", "host_changed", "member_changed", "status_changed", "settings_changed"
 ]
@@ -23,3 +25,5 @@ class Event:
     """The new status, or the new host."""
     team: str | None = None
     """The team of the players who joined."""
+    by: Caller = SYSTEM
+    """Whose request it was."""

@@ -2,6 +2,7 @@
 
 A rule is a method of `Session`. It changes the session and returns the events of the one version
 that it makes, or raises an error, or returns no events because the session already is as requested.
+`by` is whose request it is; whether the caller may make it is decided before (`access.policy`).
 
     waiting -> starting -> active -> ended        starting -> waiting
     waiting | starting | active -> cancelled      waiting | starting | active -> expired (system)
@@ -16,6 +17,7 @@ from odmantic.query import desc
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints, with_config
 from typing_extensions import TypeAliasType, TypedDict
 
+from game_api.access.caller import Caller
 from game_api.errors import InvalidField
 from game_api.ids import new_token
 from game_api.players.model import PlayerId, Region
@@ -236,7 +238,9 @@ class Session(odmantic.Model):
     def member(self, player_id: str) -> Member | None:
         return next((m for m in self.members if m.player_id == player_id), None)
 
-    def join(self, player_ids: Sequence[str], team: str | None, now: datetime) -> Events:
+    def join(
+        self, player_ids: Sequence[str], team: str | None, by: Caller, now: datetime
+    ) -> Events:
         """Seat all of these players or none; those who are already seated keep their seats."""
         newcomers = [p for p in player_ids if self.member(p) is None]
         if newcomers or not self.live:
@@ -248,17 +252,20 @@ class Session(odmantic.Model):
             return ()
         host, status = self.host_player_id, self.status
         self._seat(newcomers, team, max(now, self.updated_at))
-        return self._finish(Event("joined", tuple(newcomers), team=team), host, status, now)
+        event = Event("joined", tuple(newcomers), team=team, by=by)
+        return self._finish(event, host, status, by, now)
 
-    def leave(self, player_id: str, now: datetime) -> Events:
+    def leave(self, player_id: str, by: Caller, now: datetime) -> Events:
         """Free the seat of a player; does nothing if there is none, or if the session has ended."""
         if not self.live or self.member(player_id) is None:
             return ()
         host, status = self.host_player_id, self.status
         self.members = tuple(m for m in self.members if m.player_id != player_id)
-        return self._finish(Event("left", (player_id,)), host, status, now)
+        return self._finish(Event("left", (player_id,), by=by), host, status, by, now)
 
-    def change_member(self, player_id: str, changes: MemberUpdate, now: datetime) -> Events:
+    def change_member(
+        self, player_id: str, changes: MemberUpdate, by: Caller, now: datetime
+    ) -> Events:
         """Change the readiness or the team of a member."""
         member = self.member(player_id)
         if member is None:
@@ -270,10 +277,10 @@ class Session(odmantic.Model):
             return ()
         changed = member.model_copy(update=dict(changes))
         self.members = tuple(changed if m is member else m for m in self.members)
-        event = Event("member_changed", (player_id,), fields)
-        return self._finish(event, self.host_player_id, self.status, now)
+        event = Event("member_changed", (player_id,), fields, by=by)
+        return self._finish(event, self.host_player_id, self.status, by, now)
 
-    def change(self, changes: SessionUpdate, now: datetime) -> Events:
+    def change(self, changes: SessionUpdate, by: Caller, now: datetime) -> Events:
         """Make all of these changes to settings and status, or none of them."""
         effective: dict[str, Any] = {
             key: new for key, new in changes.items() if not unchanged(getattr(self, key), new)
@@ -295,8 +302,8 @@ class Session(odmantic.Model):
         for key, new in effective.items():
             setattr(self, key, new)
         settings = tuple(key for key in effective if key not in ("status", "host_player_id"))
-        event = Event("settings_changed", fields=settings) if settings else None
-        return self._finish(event, host, status, now)
+        event = Event("settings_changed", fields=settings, by=by) if settings else None
+        return self._finish(event, host, status, by, now)
 
     def touch(self) -> None:
         """Ask for a write without a new version, for changes that clients do not see as one."""
@@ -321,7 +328,12 @@ class Session(odmantic.Model):
         self.free_slots = self.max_players - len(self.members)
 
     def _finish(
-        self, event: Event | None, host: str | None, status: SessionStatus, now: datetime
+        self,
+        event: Event | None,
+        host: str | None,
+        status: SessionStatus,
+        by: Caller,
+        now: datetime,
     ) -> Events:
         """Update what follows from a change, and count one version.
 
@@ -343,11 +355,11 @@ class Session(odmantic.Model):
         self.version += 1
         events = [event] if event is not None else []
         if self.host_player_id != host:
-            events.append(Event("host_changed", old=host, new=self.host_player_id))
+            events.append(Event("host_changed", old=host, new=self.host_player_id, by=by))
         if self.status != status:
-            events.append(Event("status_changed", old=status, new=self.status))
+            events.append(Event("status_changed", old=status, new=self.status, by=by))
         if ready:
-            events.append(Event("member_changed", ready, ("ready",)))
+            events.append(Event("member_changed", ready, ("ready",), by=by))
         return tuple(events)
 
 
