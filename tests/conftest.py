@@ -131,7 +131,7 @@ class Lines(logging.Handler):
 
     def access(self) -> list[dict[str, Any]]:
         """The entries of requests."""
-        return [entry for entry in self.entries if entry["logger"] == "game_api.access"]
+        return [entry for entry in self.entries if entry.get("logger") == "game_api.access"]
 
 
 @pytest.fixture

@@ -8,6 +8,8 @@ import pytest
 
 from game_api.clock import utc_now
 from game_api.database.client import database_uri
+from limits import RateLimitItem
+
 from game_api.settings import LONGEST_RETENTION, Settings, SettingsError, load_settings
 
 ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:rds!cluster-5e9c-kX2abc"
@@ -19,13 +21,44 @@ def test_no_setting_is_required() -> None:
     assert settings.embedded
 
 
+JWT = {"AUTH": "jwt", "JWT_SECRET": "x" * 32}
+ISSUER = {"JWT_ISSUER": "x", "JWT_AUDIENCE": "x"}
+REMOTE = {"ENVIRONMENT": "dev", "MONGODB_URI": "mongodb://h/"}
+
+
 @pytest.mark.parametrize(
     ("environment", "mistake"),
     [
         ({"PORT": "x"}, "GAME_API_PORT: Input should be a valid integer"),
         ({"PORT": "65536"}, "GAME_API_PORT: Input should be less than or equal to 65535"),
         ({"ENVIRONMENT": "production"}, "GAME_API_ENVIRONMENT: Input should be 'local', 'dev'"),
-        ({"ENVIRONMENT": "prod"}, "the embedded database is only for GAME_API_ENVIRONMENT=local"),
+        (
+            {"ENVIRONMENT": "prod", **JWT},
+            "the embedded database is only for GAME_API_ENVIRONMENT=local",
+        ),
+        (
+            {"AUTH": "jwt"},
+            "GAME_API_AUTH=jwt requires one of GAME_API_JWT_SECRET and GAME_API_JWKS",
+        ),
+        ({**JWT, "JWKS_URL": "http://x", **ISSUER}, "GAME_API_AUTH=jwt requires one of"),
+        ({"JWT_SECRET": "x" * 31}, "GAME_API_JWT_SECRET: must have at least 32 bytes"),
+        (
+            {"AUTH": "jwt", "JWKS_URL": "http://x/keys", "JWT_ISSUER": "x"},
+            "GAME_API_JWKS_URL requires GAME_API_JWT_ISSUER and GAME_API_JWT_AUDIENCE",
+        ),
+        (
+            {**REMOTE, "JWKS_URL": "http://x/keys", **ISSUER},
+            "GAME_API_JWKS_URL must begin with https:// outside of the environment local",
+        ),
+        ({"JWKS_URL": "ftp://x"}, "GAME_API_JWKS_URL: String should match pattern"),
+        ({"JWKS_URL": "https://u:p@x/keys"}, "GAME_API_JWKS_URL: String should match pattern"),
+        ({**REMOTE, "AUTH": "none"}, "GAME_API_AUTH=none is only for GAME_API_ENVIRONMENT=local"),
+        (REMOTE, "GAME_API_AUTH=jwt requires one of GAME_API_JWT_SECRET and GAME_API_JWKS_URL"),
+        ({"RATE_LIMIT": "fast"}, "GAME_API_RATE_LIMIT: 'fast' is neither a limit such as"),
+        ({"RATE_LIMIT": "0/minute"}, "GAME_API_RATE_LIMIT: the limit must be between 1 and"),
+        ({"RATE_LIMIT": "9/second;60/minute"}, "GAME_API_RATE_LIMIT: '9/second;60/minute' is"),
+        ({"AUTH_FAILURE_LIMIT": "1000000/day"}, "GAME_API_AUTH_FAILURE_LIMIT: the limit must be"),
+        ({"TRUSTED_PROXIES": "-1"}, "GAME_API_TRUSTED_PROXIES: Input should be greater"),
         ({"MONGODB_URI": "postgres://x"}, "GAME_API_MONGODB_URI: is not a MongoDB connection"),
         # checkov:skip=CKV_SECRET_4:made up
         ({"MONGODB_URI": "mongodb://u:hunter2@h:x/"}, "GAME_API_MONGODB_URI: is not a MongoDB"),
@@ -177,7 +210,10 @@ def test_the_longest_retention_is_a_date_that_can_be_stored(
 def test_every_setting_is_documented() -> None:
     page = (Path(__file__).parent.parent / "docs" / "settings.md").read_text()
     for name, field in Settings.model_fields.items():
-        default = "" if field.default in (None, "", ()) else f"`{field.default}`"
+        value = field.default
+        if isinstance(value, RateLimitItem):
+            value = f"{value.amount}/{value.GRANULARITY.name}"
+        default = "" if value in (None, "", ()) else f"`{value}`"
         assert f"| `GAME_API_{name.upper()}` | {default} | " in page
 
 
@@ -214,7 +250,6 @@ def test_the_connection_string_for_documentdb_has_the_required_options(
     bundle = tmp_path / "bundle.pem"
     bundle.touch()
     monkeypatch.setenv("GAME_API_DOCUMENTDB_CA_FILE", str(bundle))
-    monkeypatch.setenv("GAME_API_ENVIRONMENT", "prod")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_HOST", "db.example")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_USERNAME", "us/er")
     monkeypatch.setenv("GAME_API_DOCUMENTDB_PASSWORD", "p@ss:word")

@@ -18,6 +18,9 @@ from prometheus_client import CollectorRegistry, start_http_server
 from pymongo.errors import PyMongoError
 
 from game_api import __version__
+from game_api.access.caller import ROLES, Caller
+from game_api.access.policy import table
+from game_api.access.tokens import mint
 from game_api.app import create_app, prepare_database
 from game_api.database.client import (
     Database,
@@ -56,6 +59,11 @@ game-api {version} listens on {address}
   try    curl -sS {address}/api/v1/players \\
            -H 'Content-Type: application/json' -d '{{"username": "ada"}}'
 """
+
+NO_AUTHENTICATION = (
+    "AUTHENTICATION IS OFF: whoever reaches this address may read and change everything; "
+    "set GAME_API_AUTH=jwt to require tokens"
+)
 
 
 class CommandError(Exception):
@@ -191,6 +199,8 @@ async def serve_on(listener: socket.socket, uri: str, runtime: Runtime) -> None:
         print(WELCOME.format(version=__version__, address=address, database=database), flush=True)
     else:
         log.info("game-api %s listens on %s", __version__, address)
+    if not settings.authenticates:
+        log.warning(NO_AUTHENTICATION)
     server = Server(config, runtime.lifecycle, settings.shutdown_delay)
     await server.serve(sockets=[listener])
 
@@ -258,7 +268,33 @@ def arguments() -> argparse.Namespace:
     commands.add_parser("serve", help="serve the API (the default)")
     commands.add_parser("create-indexes", help="create the indexes of the database; safe to repeat")
     commands.add_parser("openapi", help="print the OpenAPI document of the API")
+    commands.add_parser("permissions", help="print which role may perform which operation")
+    token = commands.add_parser(
+        "token",
+        help="print a token for development, signed with GAME_API_JWT_SECRET",
+        epilog="example: game-api token --role player --subject ada",
+    )
+    token.add_argument("--role", action="append", required=True, choices=ROLES)
+    token.add_argument("--subject", required=True, help="for a player: the player_id")
+    token.add_argument(
+        "--expires-in", type=int, default=3600, metavar="SECONDS", help="the default is 3600"
+    )
     return parser.parse_args()
+
+
+def print_token(settings: Settings, options: argparse.Namespace) -> None:
+    """Print a token. Raises SettingsError."""
+    mistakes = []
+    if settings.jwt_secret is None:
+        mistakes.append("set GAME_API_JWT_SECRET: tokens are signed with it")
+    if options.expires_in < 1:
+        mistakes.append("--expires-in must be at least 1")
+    caller = Caller(options.subject, frozenset(options.role))
+    if not options.subject or ("player" in options.role and caller.player_id is None):
+        mistakes.append("--subject must be the player_id: 1-64 letters, digits, _ or -")
+    if mistakes:
+        raise SettingsError(mistakes)
+    print(mint(settings, options.subject, options.role, options.expires_in))
 
 
 async def print_document(runtime: Runtime) -> None:
@@ -271,7 +307,16 @@ async def print_document(runtime: Runtime) -> None:
         raise CommandError(f"can't print the document: {error.strerror}") from None
 
 
-COMMANDS = {"create-indexes": make_indexes, "openapi": print_document}
+async def print_permissions(runtime: Runtime) -> None:
+    """Print the table of permissions as Markdown."""
+    print(table())
+
+
+COMMANDS = {
+    "permissions": print_permissions,
+    "create-indexes": make_indexes,
+    "openapi": print_document,
+}
 
 
 def open_standard_streams() -> None:
@@ -284,10 +329,14 @@ def open_standard_streams() -> None:
 def main() -> None:
     """Run a command. Exits with 0 on success, 1 on failure, and 2 for invalid settings."""
     open_standard_streams()
-    command = COMMANDS.get(arguments().command, serve)
+    options = arguments()
+    command = COMMANDS.get(options.command, serve)
     metrics = Metrics()
     try:
         settings = load_settings()
+        if options.command == "token":
+            print_token(settings, options)
+            return
         check_connection_options(settings)
         logs = configure(settings, metrics)
     except SettingsError as error:

@@ -13,6 +13,7 @@ from game_api.database.client import Database, Listener
 from game_api.database.connection import Connection, open_connection
 from game_api.database.indexes import IndexCheck, IndexesFailed, create_indexes
 from game_api.http import health
+from game_api.http.access import Gate, open_gate
 from game_api.http.dependencies import State
 from game_api.http.docs import add_docs
 from game_api.http.middleware import RequestContext
@@ -38,6 +39,26 @@ TAGS = [
     {"name": "health", "description": "For load balancers, orchestrators and operators."},
 ]
 
+REQUEST_HEADERS = [
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "X-Request-ID",
+]
+RESPONSE_HEADERS = [
+    "ETag",
+    "Idempotent-Replayed",
+    "Location",
+    "RateLimit",
+    "RateLimit-Policy",
+    "Retry-After",
+    "WWW-Authenticate",
+    "X-Request-ID",
+]
+"""What pages of other origins may send and read, if CORS is on."""
+
 
 async def prepare_database(database: Database, settings: Settings) -> list[str]:
     """Create the indexes, and let ended sessions expire that earlier versions have kept.
@@ -62,7 +83,10 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
         all_listeners = [DatabaseMonitor(metrics), *listeners]
-        async with open_connection(settings, uri, runtime.logs.redact, all_listeners) as connection:
+        async with (
+            open_gate(settings) as gate,
+            open_connection(settings, uri, runtime.logs.redact, all_listeners) as connection,
+        ):
             claims = Claims(connection)
             retention = timedelta(seconds=settings.session_retention)
             session_store = SessionStore(connection, claims, metrics, retention)
@@ -70,6 +94,7 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
                 yield State(
                     objects={
                         Runtime: runtime,
+                        Gate: gate,
                         Connection: connection,
                         IndexCheck: IndexCheck(connection, MODELS),
                         PlayerStore: PlayerStore(connection, claims),
@@ -97,8 +122,8 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
             CORSMiddleware,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-            allow_headers=["Content-Type", "If-Match", "If-None-Match", "X-Request-ID"],
-            expose_headers=["ETag", "Location", "Retry-After", "X-Request-ID"],
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=RESPONSE_HEADERS,
         )
     app.add_middleware(RequestContext, metrics=metrics)  # The outermost, so it is added last.
     for router in (players.router, sessions.router, sessions.players_router, health.router):

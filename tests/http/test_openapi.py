@@ -14,6 +14,7 @@ import pytest
 
 from game_api.http.openapi import error_kinds, numbers
 from game_api.sessions.model import TRANSITIONS
+from tests.access.minting import SECRET, token
 from tests.service import Service
 
 Start = Callable[..., Service]
@@ -36,15 +37,24 @@ def test_schemathesis_finds_no_failure(
     start_service: Start, service_database: str, tmp_path: Path
 ) -> None:
     """It runs all of its phases: examples, coverage, fuzzing and stateful tests."""
-    service = start_service(GAME_API_MONGODB_URI=service_database).wait_until_ready()
+    service = start_service(
+        GAME_API_MONGODB_URI=service_database,
+        GAME_API_AUTH="jwt",
+        GAME_API_JWT_SECRET=SECRET,
+        GAME_API_RATE_LIMIT="off",
+        GAME_API_AUTH_FAILURE_LIMIT="off",
+    ).wait_until_ready()
     command = [
         str(Path(sys.executable).with_name("schemathesis")),
         *("--config-file", str(ROOT / "schemathesis.toml"), "run"),
         f"{service.address}/openapi.json",
         *("--phases", "examples,coverage,fuzzing,stateful", "--max-examples", "40"),
         *("--workers", "2", "--generation-database", "none"),
+        *("--header", f"Authorization: Bearer {token('admin', 'admin')}"),
     ]
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}  # It imports a module of the tests.
+    outsider = token("somebody-who-takes-part-in-nothing", "player")
+    # It imports a module of the tests.
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "OUTSIDERS_TOKEN": outsider}
     result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment)
     print(result.stdout)
     assert result.returncode == 0, result.stdout + result.stderr

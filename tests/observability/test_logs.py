@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from game_api import __version__
+from game_api.access.caller import Caller
 from game_api.http.middleware import RequestContext
 from game_api.observability.logs import (
     CONTROLS,
@@ -129,7 +130,7 @@ async def test_no_line_contains_a_secret(
 
     async def failing_app(scope: Any, receive: Any, send: Any) -> None:
         scope["route"] = type("Route", (), {"path": f"/x/{secret}"})()
-        scope["caller"] = secret
+        scope["caller"] = Caller(secret, frozenset())
         raise RuntimeError(f"failed with {secret}")
 
     transport = httpx2.ASGITransport(RequestContext(failing_app, Metrics()))

@@ -134,7 +134,7 @@ def test_several_threads_can_record_at_once() -> None:
 
     def record() -> None:
         for _ in range(3000):
-            metrics.request("/a", 1.5, failed=False)
+            metrics.request("/a", 1.5, status=200)
 
     threads = [threading.Thread(target=record) for _ in range(4)]
     for thread in threads:
@@ -152,7 +152,7 @@ def test_pending_values_are_bounded_without_reports(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(metrics_module, "MAX_PENDING", 10)
     metrics = Metrics()
     for _ in range(25):
-        metrics.request("/a", 1.5, failed=False)
+        metrics.request("/a", 1.5, status=200)
         metrics.observe(GROUP_COMMIT_SIZE, 2)
     assert samples_of(metrics)["game_session_api_latency_seconds_count", "/a"] == 25
     assert samples_of(metrics)["game_session_group_commit_size_sum", ""] == 50
@@ -161,7 +161,7 @@ def test_pending_values_are_bounded_without_reports(monkeypatch: pytest.MonkeyPa
 
 def test_each_metric_has_a_name_for_cloudwatch_and_one_for_prometheus() -> None:
     names = {instrument.name: instrument.prometheus_name for instrument in INSTRUMENTS}
-    assert len(names) == len(INSTRUMENTS) == 14
+    assert len(names) == len(INSTRUMENTS) == 17
     assert names["APILatency"] == "game_session_api_latency_seconds"
     assert names["RequestCount"] == "game_session_request_count"
     assert names["ErrorRate"] == "game_session_error_rate_ratio"

@@ -55,7 +55,7 @@ async def test_a_failed_count_does_not_end_the_reports(
         raise ZeroDivisionError
 
     async with reporting(metrics, count_live):
-        metrics.request("/a", 1.0, failed=False)
+        metrics.request("/a", 1.0, status=200)
         await counted_twice.wait()
     assert documents_of(metrics) == []  # All values have been reported.
     failures = [entry for entry in log_lines.entries if entry.get("level") == "error"]
@@ -82,7 +82,7 @@ async def test_an_unexpected_error_does_not_end_the_reports(
     try:
         async with reporting(metrics, count_live):
             await wait_until_async(lambda: not failures)
-            metrics.request("/a", 1.0, failed=False)
+            metrics.request("/a", 1.0, status=200)
             await wait_until_async(lambda: any('"RequestCount": 1' in x for x in log_lines.lines))
     finally:
         logger.removeFilter(fail_once)

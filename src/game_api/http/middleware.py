@@ -8,6 +8,7 @@ import time
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from game_api.access.caller import SYSTEM
 from game_api.http.problems import InternalError, ShuttingDown, problem
 from game_api.ids import new_token
 from game_api.observability.logs import current_request_id
@@ -15,8 +16,22 @@ from game_api.observability.metrics import Metrics
 
 log = logging.getLogger("game_api.access")
 
+Headers = list[tuple[bytes, bytes]]
+
 HEADER = b"x-request-id"
 VALID_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+POLICY = b"content-security-policy"
+SECURITY_HEADERS = [
+    # A private cache may keep a response, but has to ask again, so that tokens are checked again.
+    (b"cache-control", b"private, no-cache"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"strict-transport-security", b"max-age=31536000"),
+    (b"x-content-type-options", b"nosniff"),
+]
+"""Headers of every response, which protect those who open one in a browser."""
+NOTHING_ALLOWED = (POLICY, b"default-src 'none'; frame-ancestors 'none'")
+"""The policy of responses without one of their own."""
+
 UNMATCHED = "unmatched"
 """The route of a request whose path does not exist."""
 
@@ -49,7 +64,7 @@ class RequestContext:
             nonlocal status, size
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (HEADER, request_id.encode())]
+                message["headers"] = common_headers(scope, message["headers"], request_id)
             elif head:
                 message["body"] = b""
             else:
@@ -87,7 +102,7 @@ class RequestContext:
         route = getattr(scope.get("route"), "path", UNMATCHED)
         health = route.startswith("/health")
         if not health:
-            self.metrics.request(route, seconds * 1000, failed=status >= 500)
+            self.metrics.request(route, seconds * 1000, status)
         level = logging.ERROR if failure else logging.DEBUG if health else logging.INFO
         if log.isEnabledFor(level):
             access = {
@@ -98,8 +113,9 @@ class RequestContext:
                 "duration_ms": round(seconds * 1000, 3),
                 "bytes": size,
             }
-            if (caller := scope.get("caller")) is not None:
-                access["caller"] = caller
+            caller = scope.get("caller", SYSTEM)
+            if caller.subject is not None:
+                access["caller"], access["role"] = caller.subject, caller.role
             # The record is made by hand: `log.info` would look up the source line of its caller,
             # which costs more than everything else here.
             message = f"{method} {scope['path']}"
@@ -107,3 +123,10 @@ class RequestContext:
             record = log.makeRecord(log.name, level, "", 0, message, (), error)
             record.access = access
             log.handle(record)
+
+
+def common_headers(scope: Scope, headers: Headers, request_id: str) -> Headers:
+    """The headers of a response, with those that every response has."""
+    policy = () if any(name == POLICY for name, _ in headers) else (NOTHING_ALLOWED,)
+    limits = scope.get("limit_headers", ())
+    return [*headers, *limits, *policy, *SECURITY_HEADERS, (HEADER, request_id.encode())]

@@ -10,6 +10,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from game_api.access.errors import Forbidden, KeysUnavailable, RateLimited, Unauthenticated
+from game_api.access.policy import OPEN, permission_for
 from game_api.errors import ApiError
 from game_api.http.problems import (
     PROBLEM_JSON,
@@ -33,14 +35,40 @@ SAMPLE_REQUEST_ID = "5f0c4c1f7e0b4c0e8a4b6f6a3c1d2e9b"
 HEADERS: Schema = {
     "ETag": {"description": 'The version, in quotes: `"3"`.', "schema": {"type": "string"}},
     "Location": {"description": "The path of the new resource.", "schema": {"type": "string"}},
+    "RateLimit": {
+        "description": "What remains of the rate limit, and in how many seconds some of it "
+        'returns: `"default";r=599;t=60`.',
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": "The rate limit, as a quota for a number of seconds: "
+        '`"default";q=600;w=60`.',
+        "schema": {"type": "string"},
+    },
     "Retry-After": {
         "description": "Seconds to wait before trying again.",
         "schema": {"type": "integer"},
+    },
+    "WWW-Authenticate": {
+        "description": '`Bearer`, with `error="invalid_token"` if there was a token.',
+        "schema": {"type": "string"},
     },
     "X-Request-ID": {
         "description": "The id of the request: the client's own, if it sent a valid one.",
         "schema": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
     },
+}
+
+PROBLEM_HEADERS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+"""The headers of errors with these statuses."""
+LIMITS = ("RateLimit", "RateLimit-Policy")
+"""The headers of every response of an operation that a rate limit applies to."""
+TOKEN: Schema = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A token that names the caller in `sub` and has one of the roles `player`, "
+    "`server` and `admin`. A service that runs locally needs none by default.",
 }
 
 
@@ -97,7 +125,7 @@ def problems(*kinds: type[ApiError]) -> Responses:
         status: {
             "description": " ".join(f"`{kind.code}`: {meaning(kind)}" for kind in same_status),
             "content": problem_content(*same_status),
-            "headers": headers(*(["Retry-After"] if status == 503 else [])),
+            "headers": headers(*PROBLEM_HEADERS.get(status, ())),
         }
         for status, same_status in by_status.items()
     }
@@ -161,7 +189,7 @@ def complete(app: FastAPI) -> Schema:
         contact=app.contact,
         license_info=app.license_info,
     )
-    document["security"] = []  # No operation requires credentials.
+    document["security"] = [{"token": []}]
     schemas = document["components"]["schemas"]
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
@@ -179,6 +207,7 @@ def complete(app: FastAPI) -> Schema:
             for kind in error_kinds()
         },
         "headers": HEADERS,
+        "securitySchemes": {"token": TOKEN},
     }
     for number in numbers(document):
         complete_number(number)
@@ -225,9 +254,13 @@ def complete_operation(operation: Schema) -> None:
     common: list[type[ApiError]] = [ValidationFailed, InternalError]
     if "requestBody" in operation:
         common += [BodyTooLarge, UnsupportedMediaType, RequestTimeout]
+    if permission_for(operation["operationId"]) is OPEN:
+        operation["security"] = []
+    else:
+        common += [Unauthenticated, Forbidden, RateLimited, KeysUnavailable]
     responses.pop("422", None)  # FastAPI's own description of a validation error.
     for status, response in problems(*common).items():
-        responses.setdefault(str(status), response)
+        add_response(responses, str(status), response)
     operation["description"] += f"\n\n{code_list(responses)}"
     responses["default"] = {
         "description": "Any other error. Later versions may add statuses and codes.",
@@ -240,9 +273,20 @@ def complete_operation(operation: Schema) -> None:
             ShuttingDown,
         ),
     }
+    limits = () if "security" in operation else LIMITS
     for response in responses.values():
-        response["headers"] = {**response.get("headers", {}), **headers("X-Request-ID")}
+        response["headers"] = {**response.get("headers", {}), **headers(*limits, "X-Request-ID")}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def add_response(responses: Schema, status: str, response: Schema) -> None:
+    """Add a response with errors, or these errors to the response that has the same status."""
+    existing = responses.setdefault(status, response)
+    if existing is not response:
+        existing["description"] += f" {response['description']}"
+        content = existing["content"][PROBLEM_JSON]
+        content["examples"] |= response["content"][PROBLEM_JSON]["examples"]
+        existing["headers"] |= response["headers"]
 
 
 def code_list(responses: Schema) -> str:

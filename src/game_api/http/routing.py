@@ -12,8 +12,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Scope
 
+from game_api.access.policy import OPEN, grant, permission_for
 from game_api.database.client import DEADLINE, GRACE
 from game_api.errors import DatabaseUnavailable
+from game_api.http.access import Gate
 from game_api.http.problems import (
     BodyTooLarge,
     UnsupportedMediaType,
@@ -29,14 +31,14 @@ Step = Callable[[Handler], Handler]
 
 
 class ApiRoute(APIRoute):
-    """A route that checks query and body, and limits the time of a request.
+    """A route that admits callers, checks query and body, and limits the time of a request.
 
     The steps are chosen once, when the app is created. A request passes them in the order of the
     list.
     """
 
     def get_route_handler(self) -> Handler:
-        steps = [with_checked_query(self)]
+        steps = [*with_access(self), with_checked_query(self)]
         if self.body_field is not None:
             steps.append(with_checked_body)
         steps.append(with_deadline)
@@ -44,6 +46,29 @@ class ApiRoute(APIRoute):
         for step in reversed(steps):
             handler = step(handler)
         return handler
+
+
+def with_access(route: ApiRoute) -> list[Step]:
+    """Authenticate the caller, apply the rate limit, and check the permission of the role.
+
+    There is nothing to do for an open operation. Raises NoPermission if the operation is not in
+    the table of permissions; a request may raise Unauthenticated, KeysUnavailable, RateLimited or
+    Forbidden.
+    """
+    permission = permission_for(route.operation_id)
+    if permission is OPEN:
+        return []
+
+    def step(handler: Handler) -> Handler:
+        async def admitted(request: Request) -> Response:
+            gate: Gate = request.state.objects[Gate]
+            caller = request.scope["caller"] = await gate.admit(request.scope)
+            request.scope["grant"] = grant(permission, caller)
+            return await handler(request)
+
+        return admitted
+
+    return [step]
 
 
 def with_checked_query(route: ApiRoute) -> Step:

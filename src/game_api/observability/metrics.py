@@ -74,6 +74,9 @@ ERROR_RATE = Instrument(
     "100 for a request that failed with 5xx, otherwise 0.",
     "Route",
 )
+UNAUTHENTICATED = Instrument("Unauthenticated", "counter", "Count", "Requests refused with 401.")
+FORBIDDEN = Instrument("Forbidden", "counter", "Count", "Requests refused with 403.")
+RATE_LIMITED = Instrument("RateLimited", "counter", "Count", "Requests refused with 429.")
 JOINS = Instrument("Joins", "counter", "Count", "Joins by outcome.", "Outcome")
 SESSIONS_CREATED = Instrument("SessionsCreated", "counter", "Count", "Created sessions.")
 SESSIONS_ENDED = Instrument(
@@ -108,6 +111,7 @@ DATABASE_CONNECTIONS_IN_USE = Instrument(
 )
 LOG_RECORDS_DROPPED = Instrument("LogRecordsDropped", "counter", "Count", "Dropped log records.")
 
+REFUSALS = {401: UNAUTHENTICATED, 403: FORBIDDEN, 429: RATE_LIMITED}
 INSTRUMENTS = tuple(value for value in vars().values() if isinstance(value, Instrument))
 
 Key = tuple[Instrument, str]
@@ -164,12 +168,14 @@ class Metrics(Collector):
         with self._lock:
             self._gauges[instrument, ""] += change
 
-    def request(self, route: str, milliseconds: float, failed: bool) -> None:
+    def request(self, route: str, milliseconds: float, status: int) -> None:
         """Record a completed request under the template of its route."""
         with self._lock:
             self._pending.counts[REQUEST_COUNT, route] += 1
+            if refusal := REFUSALS.get(status):
+                self._pending.counts[refusal, ""] += 1
             self._observe((API_LATENCY, route), milliseconds)
-            self._observe((ERROR_RATE, route), 100 if failed else 0)
+            self._observe((ERROR_RATE, route), 100 if status >= 500 else 0)
 
     def _observe(self, key: Key, value: float) -> None:
         values = self._pending.values[key]

@@ -5,6 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from game_api.errors import DatabaseUnavailable, VersionMismatch
+from game_api.http.access import Granted
 from game_api.http.dependencies import Now, app_object
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.http.pagination import Cursor, Limit, decode_cursor
@@ -44,10 +45,17 @@ Players = Annotated[PlayerStore, Depends(app_object(PlayerStore))]
     },
 )
 async def create_player(
-    body: PlayerCreate, request: Request, response: Response, players: Players, now: Now
+    body: PlayerCreate,
+    request: Request,
+    response: Response,
+    grant: Granted,
+    players: Players,
+    now: Now,
 ) -> schemas.Player:
-    """Create a player."""
-    player = Player.new(body.player_id or new_id(), body, now)
+    """Create a player. A caller with the role `player` creates the player of the own subject."""
+    player_id = body.player_id or grant.own or new_id()
+    grant.check(player_id)
+    player = Player.new(player_id, body, now)
     await players.create(player)
     response.headers["Location"] = f"{request.url.path}/{player.id}"
     response.headers["ETag"] = etag(player.version)
@@ -60,12 +68,14 @@ async def create_player(
     responses={200: {"description": "One page of players."}, **problems(DatabaseUnavailable)},
 )
 async def list_players(
+    grant: Granted,
     players: Players,
     username: Username | None = None,
     limit: Limit = 20,
     cursor: Cursor = None,
 ) -> PlayerPage:
     """Players sorted by player_id, or only the one with this username (case-insensitive)."""
+    grant.check(fields=[] if username is None else ["username"])
     filters = {"list": "players", "username": username and username.lower()}
     after = None if cursor is None else decode_cursor(filters, cursor)
     found = await players.list(username, limit + 1, after)
@@ -107,10 +117,12 @@ async def update_player(
     body: PlayerUpdate,
     condition: IfMatch,
     response: Response,
+    grant: Granted,
     players: Players,
     now: Now,
 ) -> schemas.Player:
     """Change a player. Absent fields keep their values; `attributes` is replaced as a whole."""
+    grant.check(player_id)
     rule: Rule[None] = provided(condition, lambda player: player.change(body, now))
     player, _ = await players.change(player_id, rule)
     response.headers["ETag"] = etag(player.version)
@@ -127,6 +139,9 @@ async def update_player(
         **problems(PlayerNotFound, InSession, VersionMismatch, DatabaseUnavailable),
     },
 )
-async def delete_player(player_id: PlayerId, condition: IfMatch, players: Players) -> None:
+async def delete_player(
+    player_id: PlayerId, condition: IfMatch, grant: Granted, players: Players
+) -> None:
     """Delete a player who has no seat in a live session."""
+    grant.check(player_id)
     await players.delete(player_id, condition.check)

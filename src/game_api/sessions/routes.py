@@ -6,6 +6,7 @@ from fastapi import APIRouter, Body, Depends, Query, Request, Response
 from pydantic import StringConstraints
 
 from game_api.errors import DatabaseUnavailable, VersionMismatch
+from game_api.http.access import Granted
 from game_api.http.dependencies import Now, app_object
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.http.pagination import Cursor, Limit, decode_cursor
@@ -41,6 +42,7 @@ from game_api.sessions.model import (
     SessionStatus,
     check_seats,
 )
+from game_api.sessions.permitted import permitted
 from game_api.sessions.rounds import Rule
 from game_api.sessions.schemas import PartyJoin, SessionCreate, SessionJoin, SessionPage
 from game_api.sessions.store import SessionStore
@@ -94,10 +96,20 @@ def session_response(response: Response, session: Session) -> schemas.Session:
     },
 )
 async def create_session(
-    body: SessionCreate, request: Request, response: Response, sessions: Sessions, now: Now
+    body: SessionCreate,
+    request: Request,
+    response: Response,
+    grant: Granted,
+    sessions: Sessions,
+    now: Now,
 ) -> schemas.Session:
-    """Create a session. The host, if given, takes the first seat."""
-    session = Session.new(new_id(), body, body.host_player_id or None, now)
+    """Create a session. The host takes the first seat.
+
+    A caller with the role `player` is the host; for others the host is optional.
+    """
+    host = body.host_player_id or grant.own
+    grant.check(*([] if host is None else [host]))
+    session = Session.new(new_id(), body, host, now)
     session = await sessions.create(session)
     response.headers["Location"] = f"{request.url.path}/{session.id}"
     return session_response(response, session)
@@ -178,10 +190,16 @@ def attribute_filters(filters: list[str]) -> dict[str, str]:
     },
 )
 async def get_session(
-    session_id: SessionId, known: IfNoneMatch, response: Response, sessions: Sessions
+    session_id: SessionId,
+    known: IfNoneMatch,
+    response: Response,
+    grant: Granted,
+    sessions: Sessions,
 ) -> schemas.Session | Response:
-    """A session."""
+    """A session. A private session is shown to its members, and to game servers and admins."""
     session = await sessions.get(session_id)
+    if not grant.sees(session):
+        raise SessionNotFound(session_id)
     if known and known.match_weakly(session.version):
         return not_modified(session.version)
     return session_response(response, session)
@@ -209,14 +227,17 @@ async def update_session(
     body: SessionUpdate,
     condition: IfMatch,
     response: Response,
+    grant: Granted,
     sessions: Sessions,
     now: Now,
 ) -> schemas.Session:
     """Change the status and settings of a session, all or nothing; absent fields stay unchanged."""
     if "min_players" in body and "max_players" in body:
         check_seats(body["min_players"], body["max_players"])
-    rule: Rule[Events] = provided(condition, lambda session: session.change(body, now))
-    session, _ = await sessions.change(session_id, rule)
+    rule: Rule[Events] = provided(
+        condition, lambda session: session.change(body, grant.caller, now)
+    )
+    session, _ = await sessions.change(session_id, permitted(grant, rule))
     return session_response(response, session)
 
 
@@ -239,13 +260,17 @@ async def join_session_as_party(
     session_id: SessionId,
     body: PartyJoin,
     response: Response,
+    grant: Granted,
     sessions: Sessions,
     now: Now,
 ) -> schemas.Session:
     """Seat a party, all of its players or none, as one version."""
-    session, _ = await sessions.join(
-        session_id, lambda session: session.join(body.player_ids, None, now)
+    rule: Rule[Events] = permitted(
+        grant,
+        lambda session: session.join(body.player_ids, None, grant.caller, now),
+        *body.player_ids,
     )
+    session, _ = await sessions.join(session_id, rule)
     return session_response(response, session)
 
 
@@ -275,14 +300,17 @@ async def join_session(
     player_id: PlayerId,
     condition: IfMatch,
     response: Response,
+    grant: Granted,
     sessions: Sessions,
     now: Now,
     body: Annotated[SessionJoin | None, Body()] = None,
 ) -> schemas.Session:
     """Take a seat. The first player in a session becomes its host."""
     team = body.team or None if body is not None else None
-    rule: Rule[Events] = provided(condition, lambda session: session.join([player_id], team, now))
-    session, events = await sessions.join(session_id, rule)
+    rule: Rule[Events] = provided(
+        condition, lambda session: session.join([player_id], team, grant.caller, now)
+    )
+    session, events = await sessions.join(session_id, permitted(grant, rule, player_id))
     response.status_code = 201 if events else 200
     return session_response(response, session)
 
@@ -303,14 +331,15 @@ async def update_member(
     body: MemberUpdate,
     condition: IfMatch,
     response: Response,
+    grant: Granted,
     sessions: Sessions,
     now: Now,
 ) -> schemas.Session:
     """Change the team or the readiness of a member."""
     rule: Rule[Events] = provided(
-        condition, lambda session: session.change_member(player_id, body, now)
+        condition, lambda session: session.change_member(player_id, body, grant.caller, now)
     )
-    session, _ = await sessions.change(session_id, rule)
+    session, _ = await sessions.change(session_id, permitted(grant, rule, player_id, fields=body))
     return session_response(response, session)
 
 
@@ -325,11 +354,18 @@ async def update_member(
     },
 )
 async def leave_session(
-    session_id: SessionId, player_id: PlayerId, condition: IfMatch, sessions: Sessions, now: Now
+    session_id: SessionId,
+    player_id: PlayerId,
+    condition: IfMatch,
+    grant: Granted,
+    sessions: Sessions,
+    now: Now,
 ) -> None:
     """Leave the session. If the host leaves, the longest-seated member becomes the host."""
-    rule: Rule[Events] = provided(condition, lambda session: session.leave(player_id, now))
-    await sessions.change(session_id, rule)
+    rule: Rule[Events] = provided(
+        condition, lambda session: session.leave(player_id, grant.caller, now)
+    )
+    await sessions.change(session_id, permitted(grant, rule, player_id))
 
 
 @players_router.get(
@@ -341,12 +377,17 @@ async def leave_session(
     },
 )
 async def get_player_session(
-    player_id: PlayerId, response: Response, players: Players, sessions: Sessions
+    player_id: PlayerId,
+    response: Response,
+    grant: Granted,
+    players: Players,
+    sessions: Sessions,
 ) -> schemas.Session:
     """The live session in which the player has a seat.
 
     `If-None-Match` is ignored, because the player's next session may have the same version.
     """
+    grant.check(player_id)
     player = await players.get(player_id)
     session = await sessions.live_session_of(player.id, player.session_id)
     if session is None:
