@@ -259,9 +259,13 @@ async def test_the_order_of_refusals(guarded: httpx2.AsyncClient) -> None:
     scene = await Scene.make(guarded, "public", "updateSession")
     path = f"/api/v1/sessions/{scene.session}"
     server, outsider = bearer("server", "server"), bearer(scene.outsider, "player")
-    wrong, stale = {"json": {"nonsense": 1}}, {"If-Match": '"99"'}
-    too_large = {"content": b"x" * 70_000, "headers": {"Content-Type": "application/json"}}
-    for method, url, arguments, headers, status in (
+    wrong: dict[str, Any] = {"json": {"nonsense": 1}}
+    stale = {"If-Match": '"99"'}
+    too_large: dict[str, Any] = {
+        "content": b"x" * 70_000,
+        "headers": {"Content-Type": "application/json"},
+    }
+    requests: list[tuple[str, str, dict[str, Any], dict[str, str], int]] = [
         ("GET", "/nope", {}, {}, 404),
         ("POST", path, {}, {}, 405),
         ("PUT", path, wrong, {}, 401),
@@ -280,7 +284,8 @@ async def test_the_order_of_refusals(guarded: httpx2.AsyncClient) -> None:
         ("PUT", path, {"json": {"status": "ended"}}, outsider | stale, 403),
         ("PUT", path, {"json": {"status": "ended"}}, ADMIN | stale, 412),
         ("PUT", path, {"json": {"status": "ended"}}, ADMIN, 409),
-    ):
+    ]
+    for method, url, arguments, headers, status in requests:
         given = {**arguments, "headers": {**arguments.get("headers", {}), **headers}}
         response = await guarded.request(method, url, **given)
         assert response.status_code == status, (method, url, arguments)
