@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from game_api import __version__
+from game_api.access.idempotency import KeyedRequest, KeyedRequests
 from game_api.database.client import Database, Listener
 from game_api.database.connection import Connection, open_connection
 from game_api.database.indexes import IndexCheck, IndexesFailed, create_indexes
@@ -29,7 +30,7 @@ from game_api.sessions.model import Session
 from game_api.sessions.store import SessionStore, schedule_purges
 from game_api.settings import Settings
 
-MODELS = (Player, Session)
+MODELS = (Player, Session, KeyedRequest)
 """The models whose indexes the database needs."""
 
 DESCRIPTION = Path(__file__).with_name("description.md").read_text()
@@ -90,7 +91,12 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
             claims = Claims(connection)
             retention = timedelta(seconds=settings.session_retention)
             session_store = SessionStore(connection, claims, metrics, retention)
-            async with reporting(metrics, session_store.count_live), aclosing(session_store):
+            keyed_requests = KeyedRequests(connection)
+            async with (
+                reporting(metrics, session_store.count_live),
+                aclosing(session_store),
+                aclosing(keyed_requests),
+            ):
                 yield State(
                     objects={
                         Runtime: runtime,
@@ -99,6 +105,7 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
                         IndexCheck: IndexCheck(connection, MODELS),
                         PlayerStore: PlayerStore(connection, claims),
                         SessionStore: session_store,
+                        KeyedRequests: keyed_requests,
                     }
                 )
 

@@ -1,6 +1,7 @@
 """Identifiers that sort by creation time, and tokens."""
 
 import time
+from uuid import UUID
 
 from uuid_utils import uuid4, uuid7
 
@@ -8,6 +9,11 @@ from uuid_utils import uuid4, uuid7
 def new_id() -> str:
     """A UUIDv7; the ids of one process are strictly increasing."""
     return str(uuid7())
+
+
+def next_id(former: str) -> str:
+    """The id that takes the place of one that can't be used; the same one for the same id."""
+    return str(UUID(int=UUID(former).int + 1))
 
 
 def new_token() -> str:

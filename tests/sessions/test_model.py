@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from game_api.access.caller import SYSTEM
+from game_api.access.creation import Creation
 from game_api.errors import InvalidField
 from game_api.sessions.errors import (
     IllegalTransition,
@@ -32,18 +33,18 @@ STATUSES = tuple(TRANSITIONS)
 
 def test_a_new_session_seats_its_host_as_version_1() -> None:
     settings = SessionSettings(name="Friday duel", game_mode="duel", max_players=2)
-    session = Session.new("s", settings, "ada", NOW)
+    session = Session.new(settings, "ada", Creation("s", "birth", NOW))
     assert [member.player_id for member in session.members] == ["ada"]
     assert (session.host_player_id, session.free_slots, session.version) == ("ada", 1, 1)
     assert session.created_at == session.updated_at == session.members[0].joined_at == NOW
-    empty = Session.new("t", settings, None, NOW)
+    empty = Session.new(settings, None, Creation("t", "birth", NOW))
     assert (empty.host_player_id, empty.free_slots, empty.version) == (None, 2, 1)
 
 
 def test_a_new_session_refuses_contradictory_settings() -> None:
     settings = SessionSettings(name="s", game_mode="duel", max_players=2, min_players=3)
     with pytest.raises(InvalidField, match="min_players") as refusal:
-        Session.new("s", settings, None, NOW)
+        Session.new(settings, None, Creation("s", "birth", NOW))
     assert refusal.value.field == "min_players"
 
 

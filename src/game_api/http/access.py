@@ -6,13 +6,15 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 from limits import RateLimitItem
+from starlette.responses import Response
 from starlette.types import Scope
 
 from game_api.access.caller import ANYBODY, Caller
 from game_api.access.errors import Unauthenticated
 from game_api.access.limits import Limiter, client_address
-from game_api.access.policy import Grant
+from game_api.access.policy import Grant, Permission, grant
 from game_api.access.tokens import Authenticator
+from game_api.http.steps import Handler, Step
 from game_api.settings import Settings
 
 AUTHORIZATION = b"authorization"
@@ -86,10 +88,28 @@ async def open_gate(settings: Settings) -> AsyncIterator[Gate]:
         yield Gate(settings, authenticator)
 
 
+def with_permission(permission: Permission) -> Step:
+    """Authenticate the caller, apply the rate limit, and check the permission of the role.
+
+    Raises Unauthenticated, KeysUnavailable, RateLimited or Forbidden.
+    """
+
+    def step(handler: Handler) -> Handler:
+        async def admitted(request: Request) -> Response:
+            gate: Gate = request.state.objects[Gate]
+            caller = request.scope["caller"] = await gate.admit(request.scope)
+            request.scope["grant"] = grant(permission, caller)
+            return await handler(request)
+
+        return admitted
+
+    return step
+
+
 async def granted(request: Request) -> Grant:
     """What the caller may do, which the step `with_access` has determined."""
-    grant: Grant = request.scope["grant"]
-    return grant
+    found: Grant = request.scope["grant"]
+    return found
 
 
 Granted = Annotated[Grant, Depends(granted)]

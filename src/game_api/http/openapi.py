@@ -4,15 +4,23 @@ Generators of clients cope best with one schema for all errors, named schemas, e
 integers, and parameters without unions, so `complete` gives the document of FastAPI that form.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from game_api.access.errors import Forbidden, KeysUnavailable, RateLimited, Unauthenticated
+from game_api.access.errors import (
+    Forbidden,
+    IdempotencyKeyReused,
+    KeysUnavailable,
+    RateLimited,
+    RequestInProgress,
+    Unauthenticated,
+)
 from game_api.access.policy import OPEN, permission_for
 from game_api.errors import ApiError
+from game_api.http import idempotency
 from game_api.http.problems import (
     PROBLEM_JSON,
     BadRequest,
@@ -34,6 +42,11 @@ Responses = dict[int | str, dict[str, Any]]
 SAMPLE_REQUEST_ID = "5f0c4c1f7e0b4c0e8a4b6f6a3c1d2e9b"
 HEADERS: Schema = {
     "ETag": {"description": 'The version, in quotes: `"3"`.', "schema": {"type": "string"}},
+    "Idempotent-Replayed": {
+        "description": "`true` if this is the answer to an earlier request with the same "
+        "`Idempotency-Key`; otherwise absent.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
     "Location": {"description": "The path of the new resource.", "schema": {"type": "string"}},
     "RateLimit": {
         "description": "What remains of the rate limit, and in how many seconds some of it "
@@ -59,7 +72,12 @@ HEADERS: Schema = {
     },
 }
 
-PROBLEM_HEADERS = {401: ["WWW-Authenticate"], 429: ["Retry-After"], 503: ["Retry-After"]}
+PROBLEM_HEADERS = {
+    401: ["WWW-Authenticate"],
+    409: ["Retry-After"],
+    429: ["Retry-After"],
+    503: ["Retry-After"],
+}
 """The headers of errors with these statuses."""
 LIMITS = ("RateLimit", "RateLimit-Policy")
 """The headers of every response of an operation that a rate limit applies to."""
@@ -198,8 +216,10 @@ def complete(app: FastAPI) -> Schema:
     schemas["Problem"] = problem_schema()
     schemas["FieldError"] = FIELD_ERROR
     for path in document["paths"].values():
-        for operation in path.values():
-            complete_operation(operation)
+        for method, operation in path.items():
+            complete_operation(operation, common_problems(method, operation))
+            if method == "post":
+                add_idempotency(operation)
     document["components"] = {
         "schemas": dict(sorted(schemas.items())),
         "examples": {
@@ -237,7 +257,19 @@ def problem_schema() -> Schema:
     return {**PROBLEM, "properties": properties}
 
 
-def complete_operation(operation: Schema) -> None:
+def common_problems(method: str, operation: Schema) -> list[type[ApiError]]:
+    """The errors of an operation that its route does not declare itself."""
+    common: list[type[ApiError]] = [ValidationFailed, InternalError]
+    if "requestBody" in operation:
+        common += [BodyTooLarge, UnsupportedMediaType, RequestTimeout]
+    if permission_for(operation["operationId"]) is not OPEN:
+        common += [Unauthenticated, Forbidden, RateLimited, KeysUnavailable]
+    if method == "post":
+        common += [RequestInProgress, IdempotencyKeyReused]
+    return common
+
+
+def complete_operation(operation: Schema, common: Sequence[type[ApiError]]) -> None:
     """Add the responses that every operation may give, and remove null from what may be absent."""
     for parameter in operation.get("parameters", ()):
         schema = parameter["schema"]
@@ -251,13 +283,6 @@ def complete_operation(operation: Schema) -> None:
         without_null(body["schema"])
         body["schema"].pop("title", None)
     responses = operation["responses"]
-    common: list[type[ApiError]] = [ValidationFailed, InternalError]
-    if "requestBody" in operation:
-        common += [BodyTooLarge, UnsupportedMediaType, RequestTimeout]
-    if permission_for(operation["operationId"]) is OPEN:
-        operation["security"] = []
-    else:
-        common += [Unauthenticated, Forbidden, RateLimited, KeysUnavailable]
     responses.pop("422", None)  # FastAPI's own description of a validation error.
     for status, response in problems(*common).items():
         add_response(responses, str(status), response)
@@ -273,10 +298,29 @@ def complete_operation(operation: Schema) -> None:
             ShuttingDown,
         ),
     }
-    limits = () if "security" in operation else LIMITS
+    limits = LIMITS if RateLimited in common else ()
+    if not limits:
+        operation["security"] = []
     for response in responses.values():
         response["headers"] = {**response.get("headers", {}), **headers(*limits, "X-Request-ID")}
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def add_idempotency(operation: Schema) -> None:
+    """Describe the header `Idempotency-Key`, and what is answered because of it."""
+    operation.setdefault("parameters", []).append(
+        {
+            "name": idempotency.NAME,
+            "in": "header",
+            "required": False,
+            "description": "Repeat the request with the same key and body, within 24 hours, to get "
+            "the first answer without a second effect. A UUID for each new request is a good key.",
+            "schema": {"type": "string", "pattern": idempotency.PATTERN},
+        }
+    )
+    for status, response in operation["responses"].items():
+        if status.startswith("2"):
+            response["headers"] |= headers("Idempotent-Replayed")
 
 
 def add_response(responses: Schema, status: str, response: Schema) -> None:

@@ -274,3 +274,12 @@ HANDLERS: dict[int | type[Exception], Any] = {
     HTTPException: on_http_exception,
     PyMongoError: on_database_error,
 }
+
+
+async def response_to(request: Request, error: Exception) -> Response:
+    """The response that the app gives to this exception. Raises it if there is none."""
+    for kind in type(error).__mro__:
+        if kind in HANDLERS:
+            response: Response = await HANDLERS[kind](request, error)
+            return response
+    raise error

@@ -7,6 +7,7 @@ import odmantic
 from pydantic import BaseModel, Field, StringConstraints, with_config
 from typing_extensions import TypedDict
 
+from game_api.access.creation import Creation
 from game_api.ids import new_token
 from game_api.values import (
     ID_PATTERN,
@@ -94,24 +95,29 @@ class Player(odmantic.Model):
     write: str | None = None
     """The token of the last change; after a lost response it shows whether it was made."""
 
+    creation: str | None = None
+    """The keyed request that has created the player; None if it had no key."""
+
     session_id: str | None = None
     """The session that claims the player, who has a seat there or may be about to get one."""
     claim: str | None = None
     """The token of the writer that set `session_id`; it is new each time."""
 
     @classmethod
-    def new(cls, player_id: str, profile: PlayerProfile, now: datetime) -> Self:
+    def new(cls, player_id: str, profile: PlayerProfile, creation: Creation) -> Self:
         """A new player, as version 1."""
         return cls(
             id=player_id,
+            incarnation=creation.incarnation,
+            creation=creation.key,
             username=profile.username,
             username_key=profile.username.lower(),
             display_name=profile.display_name or profile.username,
             region=profile.region,
             rating=profile.rating,
             attributes=profile.attributes,
-            created_at=now,
-            updated_at=now,
+            created_at=creation.now,
+            updated_at=creation.now,
         )
 
     def change(self, changes: PlayerUpdate, now: datetime) -> None:

@@ -7,11 +7,11 @@ from fastapi import APIRouter, Depends, Request, Response
 from game_api.errors import DatabaseUnavailable, VersionMismatch
 from game_api.http.access import Granted
 from game_api.http.dependencies import Now, app_object
+from game_api.http.idempotency import NewIdentity
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.http.pagination import Cursor, Limit, decode_cursor
 from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
 from game_api.http.routing import ApiRoute
-from game_api.ids import new_id
 from game_api.players import schemas
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player, PlayerUpdate, PlayerId, Username
@@ -49,14 +49,14 @@ async def create_player(
     request: Request,
     response: Response,
     grant: Granted,
+    creation: NewIdentity,
     players: Players,
-    now: Now,
 ) -> schemas.Player:
     """Create a player. A caller with the role `player` creates the player of the own subject."""
-    player_id = body.player_id or grant.own or new_id()
+    player_id = body.player_id or grant.own or creation.id
     grant.check(player_id)
-    player = Player.new(player_id, body, now)
-    await players.create(player)
+    player = Player.new(player_id, body, creation)
+    await players.create(player, creation.repeated)
     response.headers["Location"] = f"{request.url.path}/{player.id}"
     response.headers["ETag"] = etag(player.version)
     return schemas.Player.of(player)

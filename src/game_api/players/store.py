@@ -5,6 +5,7 @@ from typing import TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
+from game_api.access.idempotency import mark_created, was_created
 from game_api.database.client import Document
 from game_api.database.connection import Connection, insert
 from game_api.database.errors import OUTCOME_UNKNOWN
@@ -54,14 +55,29 @@ class PlayerStore:
         )
         return [Player.model_validate_doc(document) for document in documents]
 
-    async def create(self, player: Player) -> None:
-        """Raises PlayerExists, UsernameTaken, or DatabaseUnavailable if the outcome is unknown."""
+    async def create(self, player: Player, repeated: bool = False) -> None:
+        """Insert a new player; if this is `repeated`, only if no earlier attempt has done so.
+
+        Raises PlayerExists, UsernameTaken, or DatabaseUnavailable if the outcome is unknown.
+        """
+        if repeated and await self._was_created(player):
+            return
         while not await insert(self._connection, PLAYERS, player.model_dump_doc()):
-            if await self._find(player.id):
+            if found := await self._find(player.id):
+                if found[INCARNATION] == player.incarnation:
+                    return  # An earlier attempt of the same request was faster.
                 raise PlayerExists()
             if await self.list(player.username, limit=1):
                 raise UsernameTaken()
             # The other player has been deleted since. It is certain that nothing was inserted.
+
+    async def _was_created(self, player: Player) -> bool:
+        """Whether an earlier attempt has inserted the player, who may be deleted by now."""
+        found = await self._find(player.id)
+        if found is not None and found[INCARNATION] == player.incarnation:
+            return True
+        # In this order, because a deletion marks the request first.
+        return await was_created(self._connection, player.creation or "")
 
     async def change(self, player_id: str, rule: Rule[Result]) -> tuple[Player, Result]:
         """Apply a rule to a player.
@@ -103,6 +119,8 @@ class PlayerStore:
                         raise DatabaseUnavailable()
                     raise InSession(seat)
                 continue
+            if player.creation is not None:
+                await mark_created(self._connection, player.creation)
             try:
                 if await self._delete(player):
                     return

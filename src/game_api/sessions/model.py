@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, StringConstraints
 from typing_extensions import TypeAliasType, TypedDict
 
 from game_api.access.caller import Caller
+from game_api.access.creation import Creation
 from game_api.errors import InvalidField
 from game_api.ids import new_token
 from game_api.players.model import PlayerId, Region
@@ -204,17 +205,19 @@ class Session(odmantic.Model):
     """Counts every write, also those that leave `version` unchanged; it guards each write."""
     writes: tuple[str, ...] = ()
     """The tokens of the last writes; after a lost response they show whether it was made."""
+    keyed: bool = False
+    """Whether the session was created with a key, whose repetition has to find it for a day."""
     purge_at: datetime | None = None
     """When the database may remove the session; set when it ends. It has a TTL index."""
 
     @classmethod
-    def new(
-        cls, session_id: str, settings: SessionSettings, host_player_id: str | None, now: datetime
-    ) -> Self:
+    def new(cls, settings: SessionSettings, host_player_id: str | None, creation: Creation) -> Self:
         """A new session as version 1, with its host seated if there is one. Raises InvalidField."""
         check_seats(settings.min_players, settings.max_players)
         session = cls(
-            id=session_id,
+            id=creation.id,
+            incarnation=creation.incarnation,
+            keyed=creation.key is not None,
             name=settings.name,
             game_mode=settings.game_mode,
             region=settings.region,
@@ -224,11 +227,11 @@ class Session(odmantic.Model):
             free_slots=settings.max_players,
             join_in_progress=settings.join_in_progress,
             attributes=settings.attributes,
-            created_at=now,
-            updated_at=now,
+            created_at=creation.now,
+            updated_at=creation.now,
         )
         if host_player_id is not None:
-            session._seat([host_player_id], None, now)
+            session._seat([host_player_id], None, creation.now)
         return session
 
     @property

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
+from game_api.access.idempotency import LIFETIME
 from game_api.clock import utc_now
 from game_api.database.client import Document
 from game_api.database.connection import Connection
@@ -207,6 +208,8 @@ class Round:
         session.writes = (*loaded.writes, self.hold.token)[-WRITES_KEPT:]
         if session.ended_at is not None and session.purge_at is None:
             session.purge_at = session.ended_at + self.retention
+            if session.keyed:
+                session.purge_at = max(session.purge_at, session.created_at + LIFETIME)
         try:
             result = await self.connection.run(
                 lambda database: database[SESSIONS].replace_one(
@@ -275,17 +278,25 @@ class Round:
             with pymongo.timeout(RELEASE_SECONDS):
                 await self.claims.release(self.hold, freed)
                 if misplaced:
-                    await self._hand_over(misplaced, {p: seats[p] or "" for p in misplaced})
+                    own = {p: seats[p] or "" for p in misplaced}
+                    await hand_over(self.connection, self.claims, self.hold, misplaced, own)
         except PyMongoError:
             pass  # The change is made, and a claim without a seat does not block the player.
 
-    async def _hand_over(self, tokens: Mapping[str, str], seats: Mapping[str, str]) -> None:
-        """Give claims to the tokens of the seats, which other writers of the session have taken."""
-        await self.claims.replace(self.session_id, tokens, seats)
-        # Whoever left in the meantime could not release a claim with another token.
-        session = await load(self.connection, self.session_id)
-        left = {p: t for p, t in seats.items() if not session.live or not session.member(p)}
-        await self.claims.release(self.hold, left)
+
+async def hand_over(
+    connection: Connection,
+    claims: Claims,
+    hold: Hold,
+    tokens: Mapping[str, str],
+    seats: Mapping[str, str],
+) -> None:
+    """Give claims to the tokens of the seats, which other writers of the session have taken."""
+    await claims.replace(hold.session_id, tokens, seats)
+    # Whoever left in the meantime could not release a claim with another token.
+    session = await load(connection, hold.session_id)
+    left = {p: t for p, t in seats.items() if not session.live or not session.member(p)}
+    await claims.release(hold, left)
 
 
 async def load(connection: Connection, session_id: str) -> Session:

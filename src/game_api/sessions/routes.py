@@ -8,12 +8,12 @@ from pydantic import StringConstraints
 from game_api.errors import DatabaseUnavailable, VersionMismatch
 from game_api.http.access import Granted
 from game_api.http.dependencies import Now, app_object
+from game_api.http.idempotency import NewIdentity
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
 from game_api.http.pagination import Cursor, Limit, decode_cursor
 from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
 from game_api.http.problems import ValidationFailed
 from game_api.http.routing import ApiRoute
-from game_api.ids import new_id
 from game_api.players.errors import PlayerNotFound
 from game_api.players.model import PlayerId, Region
 from game_api.players.routes import Players
@@ -100,8 +100,8 @@ async def create_session(
     request: Request,
     response: Response,
     grant: Granted,
+    creation: NewIdentity,
     sessions: Sessions,
-    now: Now,
 ) -> schemas.Session:
     """Create a session. The host takes the first seat.
 
@@ -109,8 +109,8 @@ async def create_session(
     """
     host = body.host_player_id or grant.own
     grant.check(*([] if host is None else [host]))
-    session = Session.new(new_id(), body, host, now)
-    session = await sessions.create(session)
+    session = Session.new(body, host, creation)
+    session = await sessions.create(session, creation.repeated)
     response.headers["Location"] = f"{request.url.path}/{session.id}"
     return session_response(response, session)
 

@@ -10,7 +10,7 @@ from game_api.database.client import DEADLINE, Database, Document
 from game_api.database.connection import Connection, insert
 from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
-from game_api.ids import new_id
+from game_api.ids import next_id
 from game_api.observability.metrics import JOINS, SESSIONS_CREATED, Metrics
 from game_api.players.errors import PlayerNotFound
 from game_api.seats.claims import TOMBSTONE_LIFETIME, Claims, Hold
@@ -18,8 +18,8 @@ from game_api.sessions.errors import AlreadyInSession, SessionNotFound
 from game_api.sessions.filters import SessionFilter
 from game_api.sessions.group_commit import GroupCommit
 from game_api.sessions.model import Events, Session
-from game_api.sessions.rounds import SESSIONS, Result, Rule, load
-from game_api.values import LIVE
+from game_api.sessions.rounds import SESSIONS, Result, Rule, hand_over, load
+from game_api.values import INCARNATION, LIVE
 
 RETENTION = timedelta(days=30)
 
@@ -104,23 +104,61 @@ class SessionStore:
             return counted["sessions"], counted["seated"]
         return 0, 0
 
-    async def create(self, session: Session) -> Session:
+    async def create(self, session: Session, repeated: bool = False) -> Session:
         """Insert a new session and claim its members.
 
-        Returns the session, whose id is another one if the claims for the first id were settled as
-        abandoned. Raises PlayerNotFound or AlreadyInSession for a member who can't be seated.
+        If this is `repeated`, only if no earlier attempt has done so. Returns the session, whose id
+        is another one if the claims for the first id were settled as abandoned. Raises
+        PlayerNotFound or AlreadyInSession for a member who can't be seated.
         """
+        if repeated:
+            session, created = await self._latest_attempt(session)
+            if created:
+                return session
         hold = Hold(session.id)
         while True:
-            await self._claim_members(session, hold)
+            try:
+                await self._claim_members(session, hold)
+            except ApiError:
+                # The member may be elsewhere by now, after an earlier attempt was faster.
+                if repeated and (await self._latest_attempt(session))[1]:
+                    return session
+                raise
             session.members = tuple(
                 member.model_copy(update={"claim": hold.token}) for member in session.members
             )
             if await insert(self._connection, SESSIONS, session.model_dump_doc()):
                 self._metrics.count(SESSIONS_CREATED)
                 return session
-            session = session.model_copy(update={"id": new_id()})
+            session, created = await self._latest_attempt(session)
+            if created:  # Another attempt of the same request was faster.
+                await self._return_claims(session.id, hold)
+                return session
             hold = Hold(session.id, hold.tokens)
+
+    async def _latest_attempt(self, session: Session) -> tuple[Session, bool]:
+        """The session with the id that is to be used, and whether it exists already.
+
+        An id in whose place there is a tombstone can't be used any more. Each attempt of a request
+        then goes on to the same next id.
+        """
+        while True:
+            found = await self._connection.run(
+                lambda database: database[SESSIONS].find_one({"_id": session.id}, {INCARNATION: 1})
+            )
+            if found is None:
+                return session, False
+            if found.get(INCARNATION) == session.incarnation:
+                return session, True
+            session = session.model_copy(update={"id": next_id(session.id)})
+
+    async def _return_claims(self, session_id: str, hold: Hold) -> None:
+        """Give the claims to the attempt that has seated the players, or free them."""
+        session = await load(self._connection, session_id)
+        seats = {m.player_id: m.claim or "" for m in session.members if session.live}
+        seated = {p: t for p, t in hold.tokens.items() if p in seats}
+        await self._claims.release(hold, {p: t for p, t in hold.tokens.items() if p not in seats})
+        await hand_over(self._connection, self._claims, hold, seated, {p: seats[p] for p in seated})
 
     async def _claim_members(self, session: Session, hold: Hold) -> None:
         """Claim the members of a new session, or none of them.
