@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint \
+.PHONY: help run test bench chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -76,6 +76,9 @@ lint: $(VENV)/dev  ## Check format, style, types, layers and documentation
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m tests.documentation
+
+permissions: $(VENV)/dev  ## Write the table of permissions into docs/security.md
+	@$(BIN)/python -m tests.access.table
 
 bump:  ## Deploy a build to dev: make bump ENV=dev TAG=COMMIT
 	@PYTHONPATH=src $(PYTHON) -m gitops bump "$(ENV)" "$(TAG)"

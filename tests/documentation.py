@@ -1,4 +1,4 @@
-"""Checks the Markdown pages: links, code blocks, and the names of files and make targets.
+"""Checks the Markdown pages: links, code blocks, and the names of files, tests and make targets.
 
 `python -m tests.documentation` prints one line for each mistake and exits with 1 if there are any.
 """
@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from urllib.parse import unquote
 
@@ -20,6 +21,7 @@ ROOT = Path(__file__).parent.parent
 CHECKED_FENCES = {"json", "yaml", "python", "sh"}
 UNCHECKED_FENCES = {"console", "csharp", "mermaid", "hcl", "ts", ""}
 FILE = re.compile(r"(?:\.?[\w-]+/)+[\w.-]*\w|[\w-]+\.(?:md|toml|yaml)")
+TEST = re.compile(r"(tests/[\w/]+\.py)::(\w+)")
 TARGET = re.compile(r"^([a-z0-9][a-z0-9 -]*):", re.MULTILINE)
 MAKE = re.compile(r"\bmake ([a-z][a-z0-9-]*)")
 
@@ -60,6 +62,7 @@ def page_mistakes(
                 yield from ((line, mistake) for mistake in link_mistakes(page, link))
             elif child.type == "code_inline":
                 yield from ((line, mistake) for mistake in file_mistakes(root, child.content))
+                yield from ((line, mistake) for mistake in named_test_mistakes(root, child.content))
                 yield from ((line, mistake) for mistake in target_mistakes(child.content, targets))
 
 
@@ -109,6 +112,23 @@ def file_mistakes(root: Path, code: str) -> Iterator[str]:
     if FILE.fullmatch(code) and (root / code.split("/")[0]).exists():
         if not (root / code).exists():
             yield f"there is no file {code}"
+
+
+def named_test_mistakes(root: Path, code: str) -> Iterator[str]:
+    """A test that is named by its file and its function has to exist."""
+    if named := TEST.fullmatch(code):
+        file, name = named.groups()
+        if name not in functions(root / file):
+            yield f"there is no test {name} in {file}"
+
+
+@cache
+def functions(file: Path) -> set[str]:
+    """The names of the functions of a Python file; none if it does not exist."""
+    if not file.is_file():
+        return set()
+    nodes = ast.parse(file.read_text()).body
+    return {n.name for n in nodes if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)}
 
 
 def target_mistakes(code: str, targets: set[str]) -> Iterator[str]:

@@ -14,9 +14,12 @@ def root(tmp_path: Path) -> Path:
     subprocess.run(("git", "init", "--quiet"), cwd=tmp_path, check=True)
     (tmp_path / "Makefile").write_text("run test: .venv\n\techo\n")
     (tmp_path / "docs").mkdir()
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "test_a.py").write_text("async def test_a() -> None: ...\n")
     (tmp_path / "docs" / "page.md").write_text("# A page, with `code`\n")
     (tmp_path / "README.md").write_text(
-        "[page](docs/page.md#a-page-with-code) `docs/page.md` `make run` <https://example.org>\n\n"
+        "[page](docs/page.md#a-page-with-code) `docs/page.md` `make run` "
+        "`tests/test_a.py::test_a` <https://example.org>\n\n"
         "```json\n{}\n```\n\n```sh\nmake test\n```\n"
     )
     return tmp_path
@@ -33,6 +36,8 @@ def test_a_correct_page_has_no_mistakes(root: Path) -> None:
         ("[x](page.md#other)", "the link page.md#other leads to no heading"),
         ("`docs/nothing.py`", "there is no file docs/nothing.py"),
         ("| a |\n|---|\n| `docs/nothing.py` |", "there is no file docs/nothing.py"),
+        ("`tests/nothing.py::test_a`", "there is no test test_a in tests/nothing.py"),
+        ("`tests/test_a.py::test_b`", "there is no test test_b in tests/test_a.py"),
         ("`make fly`", "there is no target `make fly`"),
         ("```sh\nmake fly\n```", "there is no target `make fly`"),
         ("```json\n{'a'}\n```", "a code block is not valid json"),
