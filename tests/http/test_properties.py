@@ -9,8 +9,8 @@ from tests.http.checks import assert_problem
 
 Api = httpx2.AsyncClient
 PLAYER = "/api/v1/players/ada"
-INTERNAL = ("_id", "id", "claim", "revision", "writes", "purge_at", "role", "roles", "unknown")
-"""Fields of stored documents, and made-up ones."""
+INTERNAL = ("_id", "claim", "creation", "incarnation", "keyed", "purge_at", "revision", "writes")
+MADE_UP = ("caller", "role", "unknown")
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ async def test_a_field_that_clients_may_not_set_is_422(
     values = shown[PLAYER] | shown[session] | shown[session]["members"][0]
     for schema, resource, method, path, body in requests:
         foreign = properties(document, resource) - properties(document, schema)
-        for field in sorted(foreign.union(INTERNAL)):
+        for field in sorted(foreign.union(INTERNAL, MADE_UP)):
             response = await api.request(method, path, json=body | {field: values.get(field, 1)})
             problem = assert_problem(response, 422, "validation_error")
             assert [error["loc"] for error in problem["errors"]] == [["body", field]]

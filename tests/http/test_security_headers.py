@@ -77,10 +77,12 @@ def player(name: str) -> bytes:
 
 
 ME = request("GET", PLAYERS, f"Authorization: Bearer {token('me', 'admin')}")
+REPEATED = call("POST", PLAYERS, "Idempotency-Key: 1", body={"player_id": "six", "username": "six"})
 
 EXCHANGES: dict[str, tuple[int, list[bytes]]] = {
     "a list": (200, [call("GET", SESSIONS)]),
     "a creation": (201, [player("one")]),
+    "a replayed creation": (201, [REPEATED, REPEATED]),
     "a deletion": (204, [player("two"), call("DELETE", f"{PLAYERS}/two")]),
     "not modified": (
         304,
