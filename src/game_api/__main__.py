@@ -189,6 +189,7 @@ async def serve_on(listener: socket.socket, uri: str, runtime: Runtime) -> None:
         access_log=False,
         root_path=settings.root_path,
         server_header=False,
+        proxy_headers=False,  # `access.limits` decides which addresses to believe.
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=settings.shutdown_timeout,
     )
@@ -290,7 +291,9 @@ def print_token(settings: Settings, options: argparse.Namespace) -> None:
     if options.expires_in < 1:
         mistakes.append("--expires-in must be at least 1")
     caller = Caller(options.subject, frozenset(options.role))
-    if not options.subject or ("player" in options.role and caller.player_id is None):
+    if not options.subject:
+        mistakes.append("--subject must not be empty")
+    elif "player" in options.role and caller.player_id is None:
         mistakes.append("--subject must be the player_id: 1-64 letters, digits, _ or -")
     if mistakes:
         raise SettingsError(mistakes)

@@ -266,7 +266,28 @@ UNUSABLE = {
     "no modulus": {"kty": "RSA", "e": "AQAB", "kid": "old"},
     "no base64": OLD.jwk(n="!!!"),
     "a modulus that is a number": OLD.jwk(n=5),
+    "operations that are no list": OLD.jwk(key_ops=5),
+    "a type that is an object": OLD.jwk(kty={}),
+    "an algorithm that is a list": OLD.jwk(alg=["RS256"]),
 }
+
+
+async def test_members_that_are_no_objects_are_ignored() -> None:
+    members: list[Any] = [5, None, "x", [], OLD.jwk()]
+    with Provider(members) as provider:
+        async with authenticating(provider.url) as authenticator:
+            assert await accepts(authenticator, OLD.token())
+
+
+async def test_a_key_for_another_algorithm_is_not_looked_for() -> None:
+    with Provider([OLD.jwk()]) as provider:
+        async with authenticating(provider.url) as authenticator:
+            assert await accepts(authenticator, OLD.token())
+            for algorithm in ("HS256", "HS512"):
+                headers = {"kid": "unknown"}
+                token = jwt.encode(claims(), "x" * 64, algorithm=algorithm, headers=headers)
+                assert not await accepts(authenticator, token)
+            assert provider.requests == 1
 
 
 @pytest.mark.parametrize("name", UNUSABLE)

@@ -3,7 +3,7 @@
 import math
 import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.access.minting import SECRET, bearer, token
 from tests.apps import running
 from tests.conftest import Lines
 from tests.http.checks import assert_problem
+from tests.service import Service
 
 ADA = bearer("ada", "player")
 WRONG = {"Authorization": "Bearer wrong"}
@@ -120,11 +121,42 @@ async def test_missing_tokens_are_not_counted(service_database: str) -> None:
         assert (await get(api, ADA)).status_code == 404
 
 
-async def test_a_token_without_a_role_is_not_wrong(service_database: str) -> None:
-    async with limited(service_database, auth_failure_limit="1/minute") as api:
-        for _ in range(2):
+async def test_a_token_without_a_role_is_limited_but_not_wrong(service_database: str) -> None:
+    limits = {"auth_failure_limit": "1/minute", "rate_limit": "2/minute"}
+    async with limited(service_database, **limits) as api:
+        for status, code in ((403, "forbidden"), (403, "forbidden"), (429, "rate_limited")):
             response = await get(api, bearer("ada", "painter"))
-            assert_problem(response, 403, "forbidden")
+            assert_problem(response, status, code)
+
+
+async def test_a_limited_request_is_logged_with_its_caller(
+    service_database: str, log_lines: Lines
+) -> None:
+    async with limited(service_database, rate_limit="1/minute") as api:
+        for _ in range(2):
+            await get(api, ADA)
+    assert [(e["status"], e["caller"], e["role"]) for e in log_lines.access()] == [
+        (404, "ada", "player"),
+        (429, "ada", "player"),
+    ]
+
+
+def test_a_client_can_not_choose_its_address(
+    start_service: Callable[..., Service], service_database: str
+) -> None:
+    """The header counts only behind a trusted proxy, also for clients on the same machine."""
+    service = start_service(
+        GAME_API_MONGODB_URI=service_database,
+        GAME_API_AUTH="jwt",
+        GAME_API_JWT_SECRET=SECRET,
+        GAME_API_AUTH_FAILURE_LIMIT="2/minute",
+    ).wait_until_ready()
+    url = f"{service.address}/api/v1/players/ada"
+    statuses = [
+        httpx2.get(url, headers=WRONG | at(f"198.51.100.{number}")).status_code
+        for number in range(3)
+    ]
+    assert statuses == [401, 401, 429]
 
 
 async def test_the_refusals_are_counted(service_database: str) -> None:

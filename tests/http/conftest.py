@@ -33,6 +33,7 @@ class LocalServer:
             port=0,
             log_config=None,
             access_log=False,
+            proxy_headers=False,
             timeout_keep_alive=keep_alive,
         )
         self.server = uvicorn.Server(config)

@@ -25,9 +25,12 @@ class Caller:
     roles: frozenset[Role]
 
     @property
-    def role(self) -> Role | Literal["system"]:
-        """The role with the most permissions; `system` for the service itself."""
-        return next((role for role in ROLES if role in self.roles), "system")
+    def role(self) -> Role | Literal["none", "system"]:
+        """The role with the most permissions; `none` without one, `system` for the service."""
+        for role in ROLES:
+            if role in self.roles:
+                return role
+        return "system" if self.subject is None else "none"
 
     @cached_property
     def player_id(self) -> str | None:

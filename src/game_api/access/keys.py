@@ -6,7 +6,7 @@ import logging
 import random
 import ssl
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -125,7 +125,8 @@ class PublishedKeys:
         if not self._keys and self._fetching is not None:
             await self._fetched()
         found = self._known(algorithm, kid)
-        if found is None and self._keys and isinstance(kid, str):
+        nameable = isinstance(kid, str) and algorithm in ALGORITHMS.values()
+        if found is None and self._keys and nameable:
             now = time.monotonic()
             if self._fetching is not None or now >= self._next_unknown:
                 self._next_unknown = now + UNKNOWN_SECONDS
@@ -213,7 +214,7 @@ def usable_keys(document: bytes) -> Iterator[Key]:
     """The keys of a key set that may verify tokens. Raises FetchFailed if there is none."""
     try:
         members = json.loads(document)["keys"]
-        found = [key for member in members if (key := usable_key(member)) is not None]
+        found = [key for member in list(members) if (key := usable_key(member)) is not None]
     except (ValueError, TypeError, KeyError, RecursionError):
         raise FetchFailed("this is not a key set") from None
     if not found:
@@ -221,19 +222,22 @@ def usable_keys(document: bytes) -> Iterator[Key]:
     yield from found
 
 
-def usable_key(member: Mapping[str, Any]) -> Key | None:
+def usable_key(member: Any) -> Key | None:
     """A public RSA key for RS256 or P-256 key for ES256; None for any other member of a key set.
 
     A private key that is published is known to everybody, so it is not used either.
     """
-    algorithm = ALGORITHMS.get(f"{member.get('kty')} {member.get('crv')}")
-    signs = member.get("use", "sig") == "sig" and "verify" in member.get("key_ops", ["verify"])
-    if algorithm is None or not signs or "d" in member:
+    if not isinstance(member, dict) or "d" in member:
         return None
-    if member.get("alg", algorithm) != algorithm:
+    algorithm = ALGORITHMS.get(f"{member.get('kty')} {member.get('crv')}")
+    uses = member.get("use", "sig"), member.get("alg", algorithm)
+    operations = member.get("key_ops", ["verify"])
+    if algorithm is None or uses != ("sig", algorithm):
+        return None
+    if not isinstance(operations, list) or "verify" not in operations:
         return None
     try:
-        public: Any = (RSAAlgorithm if algorithm == "RS256" else ECAlgorithm).from_jwk(dict(member))
+        public: Any = (RSAAlgorithm if algorithm == "RS256" else ECAlgorithm).from_jwk(member)
     except (InvalidKeyError, ValueError, TypeError):
         return None
     if isinstance(public, RSAPublicKey):

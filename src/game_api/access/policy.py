@@ -175,6 +175,8 @@ def grant(permission: Permission, caller: Caller) -> Grant:
 
     A player whose subject can't be the id of a player may do nothing that acts for a player.
     """
+    if not caller.roles:
+        raise Forbidden("The token has none of the roles player, server and admin.")
     conditions = _conditions(permission, caller.roles)
     if conditions and caller.player_id is None:
         conditions = tuple(condition for condition in conditions if not condition.acts)

@@ -11,7 +11,7 @@ from typing import Any, Self
 import jwt
 
 from game_api.access.caller import ROLES, Caller, Role
-from game_api.access.errors import Forbidden, Unauthenticated
+from game_api.access.errors import Unauthenticated
 from game_api.access.keys import Key, open_keys
 from game_api.settings import Settings
 
@@ -69,7 +69,7 @@ class Authenticator:
     async def authenticate(self, headers: Iterable[tuple[bytes, bytes]]) -> Caller:
         """The caller that the header `Authorization` names.
 
-        Raises Unauthenticated, KeysUnavailable, or Forbidden for a token without a role.
+        The caller has no role if the token has none. Raises Unauthenticated or KeysUnavailable.
         """
         token = bearer_token(headers)
         digest = sha256(token).digest()
@@ -101,10 +101,7 @@ class Authenticator:
         subject = claims["sub"]
         if not 0 < len(subject) <= MAX_SUBJECT:
             raise Unauthenticated("The token has no valid subject (`sub`).", invalid=True)
-        roles = roles_of(claims, self._settings)
-        if not roles:
-            raise Forbidden("The token has none of the roles player, server and admin.")
-        caller = Caller(subject, roles)
+        caller = Caller(subject, roles_of(claims, self._settings))
         self._verified[digest] = Verified(caller, claims["exp"] + LEEWAY, version)
         if len(self._verified) > CACHED_TOKENS:
             self._verified.popitem(last=False)
@@ -139,7 +136,9 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def reason(error: jwt.PyJWTError) -> str:
     """What is wrong with a token, without any part of it."""
-    return next((text for kind, text in REASONS if isinstance(error, kind)), "It is malformed.")
+    return next(
+        (text for kind, text in REASONS if isinstance(error, kind)), "The token is malformed."
+    )
 
 
 def check_times(claims: Mapping[str, Any], now: float) -> None:

@@ -33,9 +33,11 @@ class Gate:
     async def admit(self, scope: Scope) -> Caller:
         """Who makes the request. Raises Unauthenticated, KeysUnavailable or RateLimited.
 
-        The headers that describe a limit are put into the scope, for whatever the response is.
+        The caller, for the log, and the headers that describe a limit are put into the scope,
+        whatever the response is.
         """
         if self._authenticator is None:
+            scope["caller"] = ANYBODY
             return ANYBODY
         self._check_failures(scope)
         try:
@@ -44,6 +46,7 @@ class Gate:
             if error.invalid:
                 self._count_failure(scope)
             raise
+        scope["caller"] = caller
         if self._requests is not None:
             allowed, usage = self._requests.hit(caller.subject or "")
             scope["limit_headers"] = usage.headers()
@@ -97,8 +100,7 @@ def with_permission(permission: Permission) -> Step:
     def step(handler: Handler) -> Handler:
         async def admitted(request: Request) -> Response:
             gate: Gate = request.state.objects[Gate]
-            caller = request.scope["caller"] = await gate.admit(request.scope)
-            request.scope["grant"] = grant(permission, caller)
+            request.scope["grant"] = grant(permission, await gate.admit(request.scope))
             return await handler(request)
 
         return admitted
@@ -107,7 +109,7 @@ def with_permission(permission: Permission) -> Step:
 
 
 async def granted(request: Request) -> Grant:
-    """What the caller may do, which the step `with_access` has determined."""
+    """What the caller may do, which the step `with_permission` has determined."""
     found: Grant = request.scope["grant"]
     return found
 

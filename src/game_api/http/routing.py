@@ -30,10 +30,11 @@ class ApiRoute(APIRoute):
         if permission is not OPEN:
             steps.append(with_permission(permission))
         steps.append(with_checked_query(self))
-        if self.body_field is not None:
+        keyed = "POST" in (self.methods or ())
+        if keyed or self.body_field is not None:
             steps.append(with_read_body)
         steps.append(with_deadline)
-        if "POST" in (self.methods or ()):
+        if keyed:
             steps.append(with_idempotency)
         if self.body_field is not None:
             steps.append(with_decoded_body)
