@@ -1,4 +1,9 @@
-"""Fill a lobby, start the match, and end it: GAME_API_URL=http://127.0.0.1:8000 python lobby.py"""
+"""Fill a lobby, start the match, and end it.
+
+GAME_API_URL=http://127.0.0.1:8000 python lobby.py
+
+If the service needs a token, set GAME_API_TOKEN to one of the role `admin`.
+"""
 
 import asyncio
 import os
@@ -6,11 +11,13 @@ import uuid
 
 from game_api_client import AsyncGameApi, SessionFull
 
+URL = os.environ.get("GAME_API_URL", "http://127.0.0.1:8000")
+TOKEN = os.environ.get("GAME_API_TOKEN")
 RUN = uuid.uuid4().hex[:8]
 
 
 async def main() -> None:
-    async with AsyncGameApi(os.environ.get("GAME_API_URL", "http://127.0.0.1:8000")) as api:
+    async with AsyncGameApi(URL, token=TOKEN) as api:
         names = [f"{name}-{RUN}" for name in ("ada", "bob", "cleo")]
         players = await asyncio.gather(*(api.create_player(username=name) for name in names))
         ada, bob, cleo = [player["player_id"] for player in players]

@@ -27,6 +27,12 @@ def url() -> str:
     return os.environ["GAME_API_URL"]
 
 
+@pytest.fixture(scope="session")
+def token() -> str | None:
+    """A token of the role `admin`; None if the service does not need one."""
+    return os.environ.get("GAME_API_TOKEN")
+
+
 @pytest.fixture(params=KINDS)
 def connect(request: pytest.FixtureRequest) -> NewApi:
     """Creates a client. Each test runs with the async client and with the sync one."""
@@ -38,9 +44,9 @@ def connect(request: pytest.FixtureRequest) -> NewApi:
 
 
 @pytest.fixture
-async def api(connect: NewApi, url: str) -> AsyncIterator[AsyncGameApi]:
+async def api(connect: NewApi, url: str, token: str | None) -> AsyncIterator[AsyncGameApi]:
     """A client for the service."""
-    async with connect(url) as api:
+    async with connect(url, token=token) as api:
         yield api
 
 

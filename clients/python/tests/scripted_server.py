@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -41,10 +42,13 @@ def problem(status: int, code: str, headers: dict[str, str] | None = None, **mor
 
 
 class ScriptedServer:
-    """Gives the `answers` in order; the last one again and again."""
+    """Gives the `answers` in order; the last one again and again.
+
+    An answer may be a function, which gets the request.
+    """
 
     def __init__(self) -> None:
-        self.answers: list[Answer] = [Answer(200, {})]
+        self.answers: list[Answer | Callable[[Received], Answer]] = [Answer(200, {})]
         self.received: list[Received] = []
         self.closing = threading.Event()
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(self))
@@ -59,8 +63,10 @@ class ScriptedServer:
         self.http.shutdown()
         self.http.server_close()
 
-    def next_answer(self) -> Answer:
-        return self.answers[min(len(self.received), len(self.answers)) - 1]
+    def answer(self, request: Received) -> Answer:
+        self.received.append(request)
+        answer = self.answers[min(len(self.received), len(self.answers)) - 1]
+        return answer(request) if callable(answer) else answer
 
 
 def handler_of(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
@@ -69,9 +75,7 @@ def handler_of(server: ScriptedServer) -> type[BaseHTTPRequestHandler]:
 
         def respond(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            request = Received(self.command, self.path, dict(self.headers), body)
-            server.received.append(request)
-            answer = server.next_answer()
+            answer = server.answer(Received(self.command, self.path, dict(self.headers), body))
             if answer is HANG:
                 server.closing.wait()
             if answer in (DROP, HANG):

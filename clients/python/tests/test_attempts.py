@@ -8,7 +8,14 @@ from game_api_client.requests import Request
 
 
 def delay_after(outcome: Outcome, method: str = "GET", if_match: int | None = None) -> float | None:
-    return Attempts(Request[None](method, "/", if_match=if_match), 3).delay_after(outcome)
+    key = "k" if method == "POST" else None
+    request = Request[None](method, "/", if_match=if_match, idempotency_key=key)
+    return Attempts(request, 3).delay_after(outcome)
+
+
+def in_progress(code: str = "request_in_progress") -> httpx.Response:
+    headers = {"Content-Type": "application/problem+json"}
+    return httpx.Response(409, json={"code": code}, headers=headers)
 
 
 @pytest.mark.parametrize("retries", [0, -1])
@@ -17,51 +24,45 @@ def test_without_retries_the_first_outcome_is_final(retries: int) -> None:
     assert attempts.delay_after(httpx.Response(503)) is None
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "DELETE", "POST"])
 @pytest.mark.parametrize(
     "outcome",
     [
-        *[httpx.Response(status) for status in (429, 502, 503, 504)],
+        *[httpx.Response(status) for status in (502, 503, 504)],
         httpx.ConnectError("refused"),
         httpx.ReadError("reset"),
         httpx.ReadTimeout("slow"),
         httpx.RemoteProtocolError("closed"),
     ],
 )
-def test_a_passing_failure_is_retried(method: str, outcome: Outcome) -> None:
+def test_a_passing_failure_is_retried_unless_the_change_could_be_made_twice(
+    method: str, outcome: Outcome
+) -> None:
     assert delay_after(outcome, method) is not None
-    assert delay_after(outcome, "POST") is None and delay_after(outcome, "PATCH") is None
+    assert delay_after(outcome, "PATCH") is None
+    assert delay_after(outcome, "PUT", if_match=3) is None
+    assert delay_after(outcome, "DELETE", if_match=3) is None
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "POST", "PATCH"])
+@pytest.mark.parametrize("outcome", [httpx.Response(429), in_progress()])
+def test_a_request_that_was_not_begun_is_retried(method: str, outcome: Outcome) -> None:
+    assert delay_after(outcome, method) is not None
+    assert delay_after(outcome, method, if_match=3) is not None
 
 
 @pytest.mark.parametrize(
     "outcome",
     [
-        *[httpx.Response(status) for status in (200, 304, 400, 404, 408, 409, 412, 500, 501)],
+        *[httpx.Response(status) for status in (200, 304, 400, 401, 403, 404, 408, 409, 412)],
+        *[httpx.Response(status) for status in (422, 500, 501)],
+        in_progress("session_full"),
         httpx.UnsupportedProtocol("ftp"),
         httpx.LocalProtocolError("a line break in a header"),
     ],
 )
 def test_a_lasting_outcome_is_final(outcome: Outcome) -> None:
     assert delay_after(outcome) is None
-
-
-@pytest.mark.parametrize("method", ["PUT", "DELETE"])
-@pytest.mark.parametrize(
-    ("outcome", "retried"),
-    [
-        (httpx.Response(429), True),
-        (httpx.ConnectError("refused"), True),
-        (httpx.ConnectTimeout("slow"), True),
-        (httpx.PoolTimeout("busy"), True),
-        (httpx.Response(503), False),
-        (httpx.ReadError("reset"), False),
-        (httpx.ReadTimeout("slow"), False),
-    ],
-)
-def test_a_conditional_change_is_retried_only_if_it_was_not_made(
-    method: str, outcome: Outcome, retried: bool
-) -> None:
-    assert (delay_after(outcome, method, if_match=3) is not None) is retried
 
 
 def test_the_delay_grows_up_to_a_limit_and_varies() -> None:

@@ -39,7 +39,7 @@ def test_the_generated_files_are_current(document: httpx.Response, tmp_path: Pat
         check=True,
         env={**os.environ, "GAME_API_OPENAPI": str(tmp_path / "openapi.json")},
     )
-    for name in ("models.py", "sync_client.py"):
+    for name in ("models.py", "sync_client.py", "sync_tokens.py"):
         assert (tmp_path / name).read_text() == (PACKAGE / name).read_text(), name
 
 

@@ -26,10 +26,12 @@ def test_the_lobby_example_runs(url: str) -> None:
     assert "the match ended at" in printed
 
 
-def test_the_code_of_the_readme_runs(url: str, word: str, tmp_path: Path) -> None:
+def test_the_code_of_the_readme_runs(
+    url: str, token: str | None, word: str, tmp_path: Path
+) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
     assert len(blocks) >= 5
-    code = "\n".join(blocks).replace("http://127.0.0.1:8000", url)
+    code = "\n".join(blocks).replace('"http://127.0.0.1:8000"', f'"{url}", token={token!r}')
     script = tmp_path / "readme.py"
     # The service keeps the usernames of earlier runs.
     script.write_text(re.sub(r'username="(\w+)"', rf'username="\1-{word}"', code))

@@ -15,6 +15,7 @@ from game_api_client import (
     ClientError,
     Conflict,
     ConnectionFailed,
+    Forbidden,
     GameApi,
     GameApiError,
     NotFound,
@@ -22,6 +23,7 @@ from game_api_client import (
     ServerError,
     SessionFull,
     TimedOut,
+    Unauthenticated,
     Unavailable,
     ValidationError,
     VersionMismatch,
@@ -48,26 +50,33 @@ async def test_retries_end(connect: NewApi, server: ScriptedServer) -> None:
     assert (caught.value.code, len(server.received)) == ("database_unavailable", 3)
 
 
+@pytest.mark.parametrize("retries", [0, -1])
 async def test_without_retries_a_request_is_sent_once(
-    connect: NewApi, server: ScriptedServer
+    connect: NewApi, server: ScriptedServer, retries: int
 ) -> None:
     server.answers = [BUSY]
-    async with connect(server.url, retries=0) as api:
+    async with connect(server.url, retries=retries) as api:
         with pytest.raises(Unavailable):
             await api.get_player("p")
     assert len(server.received) == 1
 
 
-@pytest.mark.parametrize("answer", [DROP, BUSY, problem(429, "rate_limited")])
-async def test_post_and_patch_are_never_retried(
+@pytest.mark.parametrize("answer", [DROP, BUSY])
+async def test_a_patch_that_may_have_been_made_is_not_retried(
     scripted: AsyncGameApi, server: ScriptedServer, answer: Answer
 ) -> None:
     server.answers = [answer]
     with pytest.raises(GameApiError):
-        await scripted.create_player(username="ada")
-    with pytest.raises(GameApiError):
         await scripted.update_member("s", "p", ready=True)
-    assert [request.method for request in server.received] == ["POST", "PATCH"]
+    assert [request.method for request in server.received] == ["PATCH"]
+
+
+async def test_a_patch_that_was_not_processed_is_retried(
+    scripted: AsyncGameApi, server: ScriptedServer
+) -> None:
+    server.answers = [problem(429, "rate_limited", {"Retry-After": "0"}), Answer(200, {})]
+    await scripted.update_member("s", "p", ready=True)
+    assert len(server.received) == 2
 
 
 async def test_a_conditional_change_that_may_have_been_made_is_not_retried(
@@ -166,11 +175,13 @@ async def test_a_missing_service_is_a_failed_connection(connect: NewApi) -> None
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
+        (problem(401, "unauthenticated"), Unauthenticated),
+        (problem(403, "forbidden"), Forbidden),
         (problem(404, "new_code"), NotFound),
         (problem(409, "new_code"), Conflict),
         (problem(412, "version_mismatch"), VersionMismatch),
         (problem(418, "new_code"), ClientError),
-        (problem(403, "session_full"), ClientError),
+        (problem(405, "session_full"), ClientError),
         (problem(422, "validation_error", errors="many"), ValidationError),
         (problem(500, "internal_error"), ServerError),
         (problem(599, "new_code"), ServerError),
@@ -200,7 +211,7 @@ async def test_new_members_are_passed_on(scripted: AsyncGameApi, server: Scripte
     [
         (Answer(502, "<h1>Bad Gateway</h1>", HTML), ServerError),
         (Answer(503, "", {"Retry-After": "soon"}), Unavailable),
-        (Answer(403, {"code": "blocked"}, {"Content-Type": "application/json"}), ClientError),
+        (Answer(403, {"code": "blocked"}, {"Content-Type": "application/json"}), Forbidden),
         (Answer(404, "[]", {"Content-Type": "application/problem+json"}), NotFound),
         (Answer(409, "{", {"Content-Type": "application/problem+json"}), Conflict),
         (Answer(301, "", {"Location": "http://192.0.2.1/"}), GameApiError),

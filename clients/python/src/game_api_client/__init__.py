@@ -6,6 +6,7 @@ from .errors import (
     ClientError,
     ConnectionFailed,
     Conflict,
+    Forbidden,
     GameApiError,
     NotFound,
     RateLimited,
@@ -13,6 +14,7 @@ from .errors import (
     SessionFull,
     SessionNotJoinable,
     TimedOut,
+    Unauthenticated,
     Unavailable,
     UsernameTaken,
     ValidationError,
@@ -43,16 +45,19 @@ from .models import (
 )
 from .requests import PlayerFilters, SessionFilters
 from .sync_client import GameApi
+from .tokens import AsyncTokenSource, TokenSource
 
 __all__ = [
     "AlreadyInSession",
     "AsyncGameApi",
+    "AsyncTokenSource",
     "AttributeValue",
     "Attributes",
     "ClientError",
     "Conflict",
     "ConnectionFailed",
     "FieldError",
+    "Forbidden",
     "GameApi",
     "GameApiError",
     "GameServer",
@@ -80,6 +85,8 @@ __all__ = [
     "SessionStatus",
     "SessionUpdate",
     "TimedOut",
+    "TokenSource",
+    "Unauthenticated",
     "Unavailable",
     "UsernameTaken",
     "ValidationError",

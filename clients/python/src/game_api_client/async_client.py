@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from importlib.metadata import version
 from types import TracebackType
@@ -10,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx
 
+from .async_tokens import AsyncTokens
 from .attempts import Attempts, Outcome
+from .concurrency import async_sleep
 from .models import Health, Player, PlayerPage, Session, SessionPage
 from .requests import PlayerFilters, Request, SessionFilters, path, query
+from .tokens import AsyncTokenSource, Token
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -35,6 +37,9 @@ class AsyncGameApi:
 
     Args:
         base_url: The address of the service, with the path prefix if it has one.
+        token: The token of the caller, or a function that gets one. The function is called before
+            the first request, and once more if the service refuses the token (401). What it raises
+            is raised by the method that needed the token.
         headers: Headers for every request.
         timeout: The seconds for each of: connecting, sending and receiving data, and waiting for a
             free connection. An `httpx.Timeout` sets them one by one; None waits forever.
@@ -47,6 +52,7 @@ class AsyncGameApi:
         self,
         base_url: str,
         *,
+        token: AsyncTokenSource | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | httpx.Timeout | None = 10.0,
         retries: int = 3,
@@ -57,6 +63,7 @@ class AsyncGameApi:
             {"User-Agent": f"game-api-client/{version('game-api-client')}"}
         )
         self._headers.update(headers)
+        self._tokens = AsyncTokens(token)
         self._timeout = timeout
         self._retries = retries
         self._http = http_client or httpx.AsyncClient()
@@ -82,9 +89,15 @@ class AsyncGameApi:
         """Get the version of the service; the process is running if there is a response."""
         return await self._send(Request[Health]("GET", "/health"))
 
-    async def create_player(self, **player: Unpack[PlayerCreate]) -> Player:
-        """Create a player."""
-        return await self._send(Request[Player]("POST", path("players"), body=player))
+    async def create_player(
+        self, *, idempotency_key: str | None = None, **player: Unpack[PlayerCreate]
+    ) -> Player:
+        """Create a player.
+
+        A call with the key of an earlier one returns the player that the earlier one created.
+        """
+        request = Request[Player].post(path("players"), player, idempotency_key)
+        return await self._send(request)
 
     @overload
     async def get_player(self, player_id: str) -> Player: ...
@@ -133,9 +146,15 @@ class AsyncGameApi:
         """Get the live session in which the player has a seat; NotFound if there is none."""
         return await self._send(Request[Session]("GET", path("players", player_id, "session")))
 
-    async def create_session(self, **session: Unpack[SessionCreate]) -> Session:
-        """Create a session. The host, if there is one, takes the first seat."""
-        return await self._send(Request[Session]("POST", path("sessions"), body=session))
+    async def create_session(
+        self, *, idempotency_key: str | None = None, **session: Unpack[SessionCreate]
+    ) -> Session:
+        """Create a session. The host, if there is one, takes the first seat.
+
+        A call with the key of an earlier one returns the session that the earlier one created.
+        """
+        request = Request[Session].post(path("sessions"), session, idempotency_key)
+        return await self._send(request)
 
     @overload
     async def get_session(self, session_id: str) -> Session: ...
@@ -190,10 +209,16 @@ class AsyncGameApi:
         seat = path("sessions", session_id, "players", player_id)
         return await self._send(Request[Session]("PUT", seat, body=join, if_match=if_match))
 
-    async def join_session_as_party(self, session_id: str, **party: Unpack[PartyJoin]) -> Session:
+    async def join_session_as_party(
+        self,
+        session_id: str,
+        *,
+        idempotency_key: str | None = None,
+        **party: Unpack[PartyJoin],
+    ) -> Session:
         """Give each of `player_ids` a seat, or none of them."""
         seats = path("sessions", session_id, "players")
-        return await self._send(Request[Session]("POST", seats, body=party))
+        return await self._send(Request[Session].post(seats, party, idempotency_key))
 
     async def update_member(
         self,
@@ -217,21 +242,30 @@ class AsyncGameApi:
     async def _send(self, request: Request[T]) -> T:
         attempts = Attempts(request, self._retries)
         while True:
-            outcome = await self._attempt(request)
+            token = await self._tokens.current() if request.needs_token else None
+            outcome = await self._attempt(request, token)
+            if attempts.may_replace_token(outcome) and await self._tokens.replace(token):
+                continue
             delay = attempts.delay_after(outcome)
             if delay is None:
                 return attempts.result(outcome)
-            await asyncio.sleep(delay)
+            await async_sleep(delay)
 
-    async def _attempt(self, request: Request[T]) -> Outcome:
+    async def _attempt(self, request: Request[T], token: Token | None) -> Outcome:
+        headers = httpx.Headers(self._headers)
+        headers.update(request.headers)
+        if token is not None:
+            headers["Authorization"] = token.header
         try:
             return await self._http.request(
                 request.method,
                 self._base_url + request.path,
                 params=request.query,
-                headers={**self._headers, **request.headers},
+                headers=headers,
                 json=request.body,
                 timeout=self._timeout,
+                # A redirection could lead to another service, which must not get the token.
+                follow_redirects=False,
             )
         except httpx.RequestError as error:
             return error

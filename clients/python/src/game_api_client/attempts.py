@@ -7,15 +7,19 @@ from typing import Generic, TypeVar, cast
 
 import httpx
 
-from .errors import GameApiError, error_of_failure, error_of_response, retry_after_of
+from .errors import (
+    GameApiError,
+    error_of_failure,
+    error_of_response,
+    problem_of,
+    retry_after_of,
+)
 from .requests import Request
 
 T = TypeVar("T")
 
-IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}
-PASSING_STATUSES = {429, 502, 503, 504}
+PASSING_STATUSES = {502, 503, 504}
 PASSING_FAILURES = (httpx.TimeoutException, httpx.NetworkError, httpx.RemoteProtocolError)
-NEVER_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 FIRST_BACKOFF = 0.2
 MAX_BACKOFF = 5.0
 MAX_RETRY_AFTER = 30.0
@@ -31,24 +35,29 @@ class Attempts(Generic[T]):
         self.request = request
         self.retries = retries
         self.repeated = 0
+        self.token_was_refused = False
         self.may_have_succeeded = False
         """Whether an earlier attempt may have made the change, although it seemed to fail."""
 
+    def may_replace_token(self, outcome: Outcome) -> bool:
+        """Whether another token may help. This is so once: the next refusal is final."""
+        if not isinstance(outcome, httpx.Response) or outcome.status_code != 401:
+            return False
+        first, self.token_was_refused = not self.token_was_refused, True
+        return first
+
     def delay_after(self, outcome: Outcome) -> float | None:
         """The seconds to wait before the next attempt; None if this outcome is final."""
-        untouched = was_not_processed(outcome)
-        # A conditional change that may have been made would now meet the version that it made.
-        safe = self.request.method in IDEMPOTENT_METHODS and (
-            untouched or self.request.if_match is None
-        )
-        if self.repeated >= self.retries or not safe or not is_passing(outcome):
+        refused = was_refused(outcome)
+        passing = refused or (is_passing(outcome) and self.request.is_repeatable)
+        if self.repeated >= self.retries or not passing:
             return None
         wait = retry_after_of(outcome) if isinstance(outcome, httpx.Response) else None
         if wait is not None and wait > MAX_RETRY_AFTER:
             return None
         backoff = min(FIRST_BACKOFF * 2.0**self.repeated, MAX_BACKOFF) * random.uniform(0.5, 1)
         self.repeated += 1
-        self.may_have_succeeded |= not untouched
+        self.may_have_succeeded |= not refused
         return (wait or 0.0) + backoff
 
     def result(self, outcome: Outcome) -> T:
@@ -73,15 +82,18 @@ class Attempts(Generic[T]):
         return deleted and self.may_have_succeeded
 
 
+def was_refused(outcome: Outcome) -> bool:
+    """Whether the service has not begun with the request, and asks for it again later."""
+    if not isinstance(outcome, httpx.Response):
+        return False
+    if outcome.status_code == 409:
+        # An earlier attempt with the same Idempotency-Key is still being processed.
+        return problem_of(outcome).get("code") == "request_in_progress"
+    return outcome.status_code == 429
+
+
 def is_passing(outcome: Outcome) -> bool:
-    """Whether the same request may succeed a little later."""
+    """Whether the attempt has failed in a way that a later one may not, but may have succeeded."""
     if isinstance(outcome, httpx.Response):
         return outcome.status_code in PASSING_STATUSES
     return isinstance(outcome, PASSING_FAILURES)
-
-
-def was_not_processed(outcome: Outcome) -> bool:
-    """Whether it is certain that the service has not begun to process the request."""
-    if isinstance(outcome, httpx.Response):
-        return outcome.status_code == 429
-    return isinstance(outcome, NEVER_SENT)

@@ -4,6 +4,8 @@
     ├── ConnectionFailed            there was no response
     │   └── TimedOut
     ├── ClientError                 4xx
+    │   ├── Unauthenticated         401
+    │   ├── Forbidden               403
     │   ├── NotFound                404
     │   ├── Conflict                409
     │   │   ├── AlreadyInSession
@@ -83,6 +85,14 @@ class ClientError(GameApiError):
     """The service refused the request (4xx)."""
 
 
+class Unauthenticated(ClientError):
+    """The service does not accept the token, or there is none (401)."""
+
+
+class Forbidden(ClientError):
+    """The token is valid, but does not allow this request (403)."""
+
+
 class NotFound(ClientError):
     """There is no such player, session, seat or path (404)."""
 
@@ -158,6 +168,8 @@ CONFLICTS: Mapping[object, type[Conflict]] = {
     "username_taken": UsernameTaken,
 }
 STATUSES: Mapping[int, type[GameApiError]] = {
+    401: Unauthenticated,
+    403: Forbidden,
     404: NotFound,
     412: VersionMismatch,
     422: ValidationError,

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar
 from urllib.parse import quote
+from uuid import uuid4
 
 from .models import AttributeValue, SessionStatus
 
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
 T = TypeVar("T")
+
+IDEMPOTENT_METHODS = {"GET", "HEAD", "PUT", "DELETE"}
+IDEMPOTENCY_KEY = re.compile("[!-~]([ -~]{0,62}[!-~])?")
 
 
 class PlayerFilters(TypedDict, total=False):
@@ -48,12 +56,42 @@ class Request(Generic[T]):
     body: Mapping[str, object] | None = None
     if_match: int | None = None
     if_none_match: int | None = None
+    idempotency_key: str | None = None
+
+    @classmethod
+    def post(cls, path: str, body: Mapping[str, object], idempotency_key: str | None) -> Self:
+        """A POST with an Idempotency-Key, which is a new one if the caller has none.
+
+        Raises ValueError for a key that is not 1 to 64 printable ASCII characters.
+        """
+        key = str(uuid4()) if idempotency_key is None else idempotency_key
+        if not IDEMPOTENCY_KEY.fullmatch(key):
+            raise ValueError("an idempotency key has 1 to 64 printable ASCII characters")
+        return cls("POST", path, body=body, idempotency_key=key)
 
     @property
     def headers(self) -> dict[str, str]:
-        """The conditional headers."""
-        headers = {"If-Match": self.if_match, "If-None-Match": self.if_none_match}
-        return {name: f'"{version}"' for name, version in headers.items() if version is not None}
+        """The headers that only this request has."""
+        conditions = {"If-Match": self.if_match, "If-None-Match": self.if_none_match}
+        headers = {name: f'"{value}"' for name, value in conditions.items() if value is not None}
+        if self.idempotency_key is not None:
+            headers["Idempotency-Key"] = self.idempotency_key
+        return headers
+
+    @property
+    def needs_token(self) -> bool:
+        """The health of the service can be read without a token."""
+        return self.path.startswith("/api/")
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether the request has the same effect if it is made twice.
+
+        A condition makes it unrepeatable: if the first attempt made the change, the version that
+        the second one meets is the one that the first one made.
+        """
+        same_effect = self.method in IDEMPOTENT_METHODS or self.idempotency_key is not None
+        return same_effect and self.if_match is None
 
 
 def path(*segments: str) -> str:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Mapping
 from importlib.metadata import version
 from types import TracebackType
@@ -12,9 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import httpx
 
+from .sync_tokens import Tokens
 from .attempts import Attempts, Outcome
+from .concurrency import sleep
 from .models import Health, Player, PlayerPage, Session, SessionPage
 from .requests import PlayerFilters, Request, SessionFilters, path, query
+from .tokens import TokenSource, Token
 
 if TYPE_CHECKING:
     from typing_extensions import Self, Unpack
@@ -37,6 +39,9 @@ class GameApi:
 
     Args:
         base_url: The address of the service, with the path prefix if it has one.
+        token: The token of the caller, or a function that gets one. The function is called before
+            the first request, and once more if the service refuses the token (401). What it raises
+            is raised by the method that needed the token.
         headers: Headers for every request.
         timeout: The seconds for each of: connecting, sending and receiving data, and waiting for a
             free connection. An `httpx.Timeout` sets them one by one; None waits forever.
@@ -49,6 +54,7 @@ class GameApi:
         self,
         base_url: str,
         *,
+        token: TokenSource | None = None,
         headers: Mapping[str, str] | None = None,
         timeout: float | httpx.Timeout | None = 10.0,
         retries: int = 3,
@@ -59,6 +65,7 @@ class GameApi:
             {"User-Agent": f"game-api-client/{version('game-api-client')}"}
         )
         self._headers.update(headers)
+        self._tokens = Tokens(token)
         self._timeout = timeout
         self._retries = retries
         self._http = http_client or httpx.Client()
@@ -84,9 +91,15 @@ class GameApi:
         """Get the version of the service; the process is running if there is a response."""
         return self._send(Request[Health]("GET", "/health"))
 
-    def create_player(self, **player: Unpack[PlayerCreate]) -> Player:
-        """Create a player."""
-        return self._send(Request[Player]("POST", path("players"), body=player))
+    def create_player(
+        self, *, idempotency_key: str | None = None, **player: Unpack[PlayerCreate]
+    ) -> Player:
+        """Create a player.
+
+        A call with the key of an earlier one returns the player that the earlier one created.
+        """
+        request = Request[Player].post(path("players"), player, idempotency_key)
+        return self._send(request)
 
     @overload
     def get_player(self, player_id: str) -> Player: ...
@@ -135,9 +148,15 @@ class GameApi:
         """Get the live session in which the player has a seat; NotFound if there is none."""
         return self._send(Request[Session]("GET", path("players", player_id, "session")))
 
-    def create_session(self, **session: Unpack[SessionCreate]) -> Session:
-        """Create a session. The host, if there is one, takes the first seat."""
-        return self._send(Request[Session]("POST", path("sessions"), body=session))
+    def create_session(
+        self, *, idempotency_key: str | None = None, **session: Unpack[SessionCreate]
+    ) -> Session:
+        """Create a session. The host, if there is one, takes the first seat.
+
+        A call with the key of an earlier one returns the session that the earlier one created.
+        """
+        request = Request[Session].post(path("sessions"), session, idempotency_key)
+        return self._send(request)
 
     @overload
     def get_session(self, session_id: str) -> Session: ...
@@ -190,10 +209,16 @@ class GameApi:
         seat = path("sessions", session_id, "players", player_id)
         return self._send(Request[Session]("PUT", seat, body=join, if_match=if_match))
 
-    def join_session_as_party(self, session_id: str, **party: Unpack[PartyJoin]) -> Session:
+    def join_session_as_party(
+        self,
+        session_id: str,
+        *,
+        idempotency_key: str | None = None,
+        **party: Unpack[PartyJoin],
+    ) -> Session:
         """Give each of `player_ids` a seat, or none of them."""
         seats = path("sessions", session_id, "players")
-        return self._send(Request[Session]("POST", seats, body=party))
+        return self._send(Request[Session].post(seats, party, idempotency_key))
 
     def update_member(
         self,
@@ -217,21 +242,30 @@ class GameApi:
     def _send(self, request: Request[T]) -> T:
         attempts = Attempts(request, self._retries)
         while True:
-            outcome = self._attempt(request)
+            token = self._tokens.current() if request.needs_token else None
+            outcome = self._attempt(request, token)
+            if attempts.may_replace_token(outcome) and self._tokens.replace(token):
+                continue
             delay = attempts.delay_after(outcome)
             if delay is None:
                 return attempts.result(outcome)
-            time.sleep(delay)
+            sleep(delay)
 
-    def _attempt(self, request: Request[T]) -> Outcome:
+    def _attempt(self, request: Request[T], token: Token | None) -> Outcome:
+        headers = httpx.Headers(self._headers)
+        headers.update(request.headers)
+        if token is not None:
+            headers["Authorization"] = token.header
         try:
             return self._http.request(
                 request.method,
                 self._base_url + request.path,
                 params=request.query,
-                headers={**self._headers, **request.headers},
+                headers=headers,
                 json=request.body,
                 timeout=self._timeout,
+                # A redirection could lead to another service, which must not get the token.
+                follow_redirects=False,
             )
         except httpx.RequestError as error:
             return error

@@ -1,0 +1,35 @@
+"""Gets tokens. The module for the sync client is generated from this one: edit only this one."""
+
+from __future__ import annotations
+
+from .concurrency import AsyncLock, async_call
+from .tokens import AsyncTokenSource, Token
+
+
+class AsyncTokens:
+    """Keeps the token of its source, and asks a function for another one after a refusal."""
+
+    def __init__(self, source: AsyncTokenSource | None) -> None:
+        self._get = source if callable(source) else None
+        self._token = None if source is None or callable(source) else Token(source)
+        self._lock = AsyncLock()
+
+    async def current(self) -> Token | None:
+        """The token to send; None without a source. Raises what the function raises."""
+        if self._token is None and self._get is not None:
+            async with self._lock:
+                if self._token is None:
+                    self._token = Token(await async_call(self._get))
+        return self._token
+
+    async def replace(self, refused: Token | None) -> bool:
+        """Whether there is another token than the one that was refused.
+
+        The function is called once, however many requests were refused with the same token.
+        """
+        if refused is None or self._get is None:
+            return False
+        async with self._lock:
+            if self._token is refused:
+                self._token = Token(await async_call(self._get))
+        return self._token is not None and self._token.header != refused.header
