@@ -1,10 +1,13 @@
 // Two players meet in a lobby, and their match starts and ends.
 //
 //     GAME_API_URL=http://127.0.0.1:8000 node examples/lobby.mjs
+//
+// If the service needs a token, set GAME_API_TOKEN to one of the role "admin".
 
 import { GameApiClient, GameApiError } from "game-api-client";
 
-const client = new GameApiClient({ baseUrl: process.env.GAME_API_URL ?? "http://127.0.0.1:8000" });
+const { GAME_API_URL: baseUrl = "http://127.0.0.1:8000", GAME_API_TOKEN: token } = process.env;
+const client = new GameApiClient({ baseUrl, token });
 const run = Date.now();
 
 const ada = await client.createPlayer({ username: `ada-${run}` });

@@ -16,6 +16,8 @@ import type {
   SessionPage,
   SessionUpdate,
 } from "./schema.js";
+import { idempotencyKey } from "./idempotency.js";
+import { Tokens, type TokenOption } from "./tokens.js";
 import { send } from "./transport.js";
 
 type HeadersOption = NonNullable<RequestInit["headers"]>;
@@ -23,11 +25,16 @@ type HeadersOption = NonNullable<RequestInit["headers"]>;
 export interface ClientOptions {
   /** The address of the service, such as `https://game.example.com`. A path is kept as a prefix. */
   baseUrl: string;
+  /**
+   * The token of the caller, or a function that gets one. The function is called before the first request, and once
+   * more if the service refuses the token (401). Methods reject with what it throws.
+   */
+  token?: TokenOption | undefined;
   /** Headers of every request, or a function that returns them, called once for each method call. */
   headers?: HeadersOption | (() => HeadersOption | Promise<HeadersOption>) | undefined;
   /** Milliseconds that each attempt may take; 10,000 by default, 0 means no limit. */
   timeout?: number | undefined;
-  /** How often a safe request is repeated; 2 by default, 0 turns it off. */
+  /** How often a request that is safe to repeat is repeated; 3 by default, 0 turns it off. */
   retries?: number | undefined;
   /** Used in place of the global `fetch`. */
   fetch?: typeof globalThis.fetch | undefined;
@@ -40,6 +47,11 @@ export interface RequestOptions {
   timeout?: number | undefined;
   /** In place of the `retries` of the client. */
   retries?: number | undefined;
+}
+
+export interface PostOptions extends RequestOptions {
+  /** In place of a new Idempotency-Key: a call with the key of an earlier one gets the result of the earlier one. */
+  idempotencyKey?: string | undefined;
 }
 
 /** A `version` (`3`) or an entity tag (`'"3"'`). */
@@ -70,12 +82,17 @@ type Unconditional = RequestOptions & { ifNoneMatch?: undefined };
 /** The operations of game-api. Every method may throw `GameApiError` and `GameApiNetworkError`. */
 export class GameApiClient {
   private readonly api: Client<paths, "application/json">;
+  // Unlike a private member, this one is not shown by console.log.
+  readonly #options: ClientOptions;
+  readonly #tokens: Tokens | null;
 
-  constructor(private readonly options: ClientOptions) {
+  constructor(options: ClientOptions) {
+    this.#options = options;
+    this.#tokens = options.token === undefined ? null : new Tokens(options.token);
     this.api = createClient<paths, "application/json">({ baseUrl: options.baseUrl, pathSerializer });
   }
 
-  createPlayer(body: PlayerCreate, options?: RequestOptions): Promise<Tagged<Player>> {
+  createPlayer(body: PlayerCreate, options?: PostOptions): Promise<Tagged<Player>> {
     return resource(this.api.POST("/api/v1/players", { body, ...this.using(options) }));
   }
 
@@ -112,7 +129,7 @@ export class GameApiClient {
     return resource(this.api.GET("/api/v1/players/{player_id}/session", { params, ...this.using(options) }));
   }
 
-  createSession(body: SessionCreate, options?: RequestOptions): Promise<Tagged<Session>> {
+  createSession(body: SessionCreate, options?: PostOptions): Promise<Tagged<Session>> {
     return resource(this.api.POST("/api/v1/sessions", { body, ...this.using(options) }));
   }
 
@@ -154,7 +171,7 @@ export class GameApiClient {
   }
 
   /** Take seats for several players: all of them or none. */
-  joinSessionAsParty(sessionId: string, body: PartyJoin, options?: RequestOptions): Promise<Tagged<Session>> {
+  joinSessionAsParty(sessionId: string, body: PartyJoin, options?: PostOptions): Promise<Tagged<Session>> {
     const params = { path: { session_id: sessionId } };
     return resource(this.api.POST("/api/v1/sessions/{session_id}/players", { params, body, ...this.using(options) }));
   }
@@ -177,20 +194,22 @@ export class GameApiClient {
     await this.api.DELETE("/api/v1/sessions/{session_id}/players/{player_id}", { params, ...this.using(options) });
   }
 
+  /** Whether the service is running; this needs no token, and sends none. */
   health(options?: RequestOptions): Promise<Health> {
-    return data(this.api.GET("/health", this.using(options)));
+    return data(this.api.GET("/health", this.using(options, null)));
   }
 
   /** How openapi-fetch sends the request of one method call. */
-  private using(options: RequestOptions = {}) {
-    const { headers, fetch = (...request) => globalThis.fetch(...request) } = this.options;
-    const timeout = options.timeout ?? this.options.timeout ?? 10_000;
-    const retries = options.retries ?? this.options.retries ?? 2;
+  private using(options: PostOptions = {}, tokens: Tokens | null = this.#tokens) {
+    const { headers, fetch = (...request) => globalThis.fetch(...request) } = this.#options;
+    const timeout = options.timeout ?? this.#options.timeout ?? 10_000;
+    const retries = options.retries ?? this.#options.retries ?? 3;
     return {
       fetch: async (request: Request): Promise<Response> => {
         const added = new Headers(typeof headers === "function" ? await headers() : headers);
         added.forEach((value, name) => request.headers.set(name, value));
-        return send(request, { fetch, timeout, retries, signal: options.signal });
+        if (request.method === "POST") request.headers.set("Idempotency-Key", idempotencyKey(options.idempotencyKey));
+        return send(request, { fetch, timeout, retries, signal: options.signal, tokens });
       },
     };
   }

@@ -6,9 +6,12 @@ export const KNOWN_CODES = [
   "bad_request",
   "body_too_large",
   "database_unavailable",
+  "forbidden",
+  "idempotency_key_reused",
   "illegal_transition",
   "in_session",
   "internal_error",
+  "keys_unavailable",
   "method_not_allowed",
   "not_a_member",
   "not_enough_players",
@@ -16,7 +19,9 @@ export const KNOWN_CODES = [
   "not_in_session",
   "player_exists",
   "player_not_found",
+  "rate_limited",
   "request_head_too_large",
+  "request_in_progress",
   "request_timeout",
   "session_full",
   "session_not_found",
@@ -24,6 +29,7 @@ export const KNOWN_CODES = [
   "session_over",
   "shutting_down",
   "too_many_members",
+  "unauthenticated",
   "unsupported_media_type",
   "username_taken",
   "validation_error",
@@ -38,7 +44,7 @@ export type ErrorCode = KnownCode | (string & {});
 /** The service, or a proxy in front of it, responded with an error. */
 export class GameApiError extends Error {
   override readonly name = "GameApiError";
-  /** The HTTP status code. */
+  /** The HTTP status code; 0 for a redirection in a browser, which hides it. */
   readonly status: number;
   /** The stable word for the error; `unexpected_response` if the response does not come from the service. */
   readonly code: ErrorCode;
@@ -53,7 +59,7 @@ export class GameApiError extends Error {
 
   constructor(response: Response, problem?: Problem & Record<string, unknown>) {
     const code = problem?.code ?? "unexpected_response";
-    const detail = problem?.detail ?? `The response is not one of game-api: ${response.statusText}`;
+    const detail = problem?.detail ?? describe(response);
     super(`${response.status} ${code}: ${detail}`);
     this.status = response.status;
     this.code = code;
@@ -80,6 +86,12 @@ export async function errorOf(response: Response): Promise<GameApiError> {
   if (!type.startsWith("application/problem+json")) return new GameApiError(response);
   const problem: unknown = await response.json().catch(() => undefined);
   return new GameApiError(response, isProblem(problem) ? problem : undefined);
+}
+
+function describe({ status, statusText, type }: Response): string {
+  // Browsers hide the status of a redirection.
+  const isRedirection = type === "opaqueredirect" || (status >= 300 && status < 400);
+  return isRedirection ? "The client follows no redirection." : `The response is not one of game-api: ${statusText}`;
 }
 
 function isProblem(value: unknown): value is Problem & Record<string, unknown> {

@@ -3,6 +3,7 @@ export {
   type ClientOptions,
   type Cursor,
   type PlayerFilter,
+  type PostOptions,
   type ReadOptions,
   type RequestOptions,
   type SessionFilter,
@@ -11,4 +12,5 @@ export {
   type WriteOptions,
 } from "./client.js";
 export { GameApiError, GameApiNetworkError, KNOWN_CODES, type ErrorCode, type KnownCode } from "./errors.js";
+export type { TokenOption } from "./tokens.js";
 export type * from "./schema.js";

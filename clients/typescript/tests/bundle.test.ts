@@ -10,7 +10,7 @@ import { text } from "node:stream/consumers";
 import test from "node:test";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
-import { address } from "./service.js";
+import { address, token } from "./service.js";
 
 async function bundle(contents: string): Promise<string> {
   const stdin = { contents, resolveDir: fileURLToPath(new URL(".", import.meta.url)) };
@@ -39,12 +39,13 @@ const skip = chromium === undefined && process.env["CI"] !== "true" ? missing : 
 test("the bundle works in a browser", { skip, timeout: 120_000 }, async (t) => {
   assert.ok(chromium, missing);
   const page = '<script type="module" src="/page.js"></script>';
-  const script = await bundle('import { report } from "./page.js"; report();');
+  const script = await bundle(`import { report } from "./page.js"; report(${JSON.stringify(token)});`);
   // The page and the service have the same origin, so that the service needs no CORS.
   const report = new Promise<string>((resolve) => {
     const server = createServer((request, response) => {
       if (request.url === "/") response.setHeader("Content-Type", "text/html").end(page);
       else if (request.url === "/page.js") response.setHeader("Content-Type", "text/javascript").end(script);
+      else if (request.url === "/moved/health") response.writeHead(307, { Location: "/health" }).end();
       else if (request.url === "/report") void text(request).then(resolve).then(() => response.end());
       else {
         const { method, headers } = request;
@@ -80,5 +81,6 @@ test("the bundle works in a browser", { skip, timeout: 120_000 }, async (t) => {
     unchanged: true,
     code: "session_full",
     refused: "AbortError",
+    redirected: "0 The client follows no redirection.",
   });
 });

@@ -3,7 +3,10 @@ import { GameApiClient, type Player } from "game-api-client";
 /** The address of the real service; `npm test` refuses to start without it. */
 export const address = process.env["GAME_API_URL"] as string;
 
-export const client = new GameApiClient({ baseUrl: address });
+/** A token of the role `admin`; undefined if the service does not need one. */
+export const token = process.env["GAME_API_TOKEN"];
+
+export const client = new GameApiClient({ baseUrl: address, token });
 
 /** Part of the names of this run, because the database of the service may hold those of others. */
 export const run = Math.random().toString(36).slice(2, 10);

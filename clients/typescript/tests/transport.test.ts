@@ -22,6 +22,8 @@ async function start(t: TestContext, answers: Answer[], options: Partial<ClientO
   return { ...server, client: new GameApiClient({ baseUrl: server.address, ...options }) };
 }
 
+const create = (client: GameApiClient) => client.createPlayer({ username: "ada" });
+
 async function errorOf(call: Promise<unknown>): Promise<GameApiError> {
   const error = await call.then(() => undefined, (reason: unknown) => reason);
   assert.ok(error instanceof GameApiError, `expected a GameApiError, got ${String(error)}`);
@@ -36,14 +38,17 @@ for (const [name, answer] of [
   ["broken connection", broken],
   ["connection broken in the body", brokenInTheBody],
 ] as const) {
-  test(`a GET is repeated after a ${name}`, async (t) => {
-    const { client, requests } = await start(t, [answer, answer, success]);
-    assert.equal((await client.getPlayer("ada")).version, 3);
-    assert.equal(requests.length, 3);
+  test(`a GET and a POST are repeated after a ${name}`, async (t) => {
+    for (const call of [(client: GameApiClient) => client.getPlayer("ada"), create]) {
+      const { client, requests } = await start(t, [answer, answer, success]);
+      assert.equal((await call(client)).version, 3);
+      assert.equal(requests.length, 3);
+      assert.equal(new Set(requests.map((request) => request.headers["idempotency-key"])).size, 1);
+    }
   });
 }
 
-test("a PUT is repeated with its body", async (t) => {
+test("a PUT and a POST are repeated with their body", async (t) => {
   const bodies: string[] = [];
   const record = (next: Answer): Answer => (request, response) => {
     let body = "";
@@ -52,9 +57,10 @@ test("a PUT is repeated with its body", async (t) => {
       next(request, response);
     });
   };
-  const { client } = await start(t, [record(unavailable), record(success)]);
+  const { client } = await start(t, [record(unavailable), record(success), record(broken), record(success)]);
   await client.updatePlayer("ada", { rating: 1 });
-  assert.deepEqual(bodies, ['{"rating":1}', '{"rating":1}']);
+  await create(client);
+  assert.deepEqual(bodies, ['{"rating":1}', '{"rating":1}', '{"username":"ada"}', '{"username":"ada"}']);
 });
 
 test("a DELETE is repeated", async (t) => {
@@ -69,25 +75,50 @@ test("the last error is thrown when the retries are used up", async (t) => {
   assert.equal(requests.length, 2);
 });
 
-test("retries: 0 turns the retries off, for the client and for one call", async (t) => {
-  const { address, requests, client } = await start(t, [unavailable], { retries: 0 });
-  await errorOf(client.getPlayer("ada"));
-  await errorOf(new GameApiClient({ baseUrl: address }).getPlayer("ada", { retries: 0 }));
+test("retries: 0 or less turns the retries off, for the client and for one call", async (t) => {
+  for (const retries of [0, -1]) {
+    const { address, requests, client } = await start(t, [unavailable], { retries });
+    await errorOf(client.getPlayer("ada"));
+    await errorOf(new GameApiClient({ baseUrl: address }).createPlayer({ username: "ada" }, { retries }));
+    assert.equal(requests.length, 2);
+  }
+});
+
+test("a request is repeated three times, after waits that grow and vary", async (t) => {
+  const times: number[] = [];
+  const refuse: Answer = (...exchange) => {
+    times.push(performance.now());
+    unavailable(...exchange);
+  };
+  const { client } = await start(t, [refuse]);
+  await errorOf(create(client));
+  assert.equal(times.length, 4);
+  // Timers may fire a little early.
+  [100, 200, 400].forEach((least, n) => assert.ok((times[n + 1] ?? 0) - (times[n] ?? 0) > least - 10, String(times)));
+});
+
+test("a deletion that is repeated and finds no player has succeeded", async (t) => {
+  const gone = problem(404, "player_not_found");
+  const { client } = await start(t, [broken, gone, gone, problem(429, "rate_limited"), gone]);
+  await client.deletePlayer("ada");
+  assert.equal((await errorOf(client.deletePlayer("ada"))).code, "player_not_found");
+  assert.equal((await errorOf(client.deletePlayer("ada"))).code, "player_not_found");
+});
+
+test("a PATCH is repeated only after a 429, which was not executed", async (t) => {
+  const ready = (client: GameApiClient) => client.updateMember("s", "ada", { ready: true });
+  for (const answer of [unavailable, html(502), broken]) {
+    const { client, requests } = await start(t, [answer]);
+    await assert.rejects(ready(client));
+    assert.equal(requests.length, 1);
+  }
+  const { client, requests } = await start(t, [problem(429, "rate_limited"), success]);
+  await ready(client);
   assert.equal(requests.length, 2);
 });
 
-for (const answer of [unavailable, problem(429, "rate_limited"), broken]) {
-  test("a POST and a PATCH are never repeated", async (t) => {
-    const { client, requests } = await start(t, [answer]);
-    await assert.rejects(client.createPlayer({ username: "ada" }));
-    await assert.rejects(client.joinSessionAsParty("s", { player_ids: ["ada"] }));
-    await assert.rejects(client.updateMember("s", "ada", { ready: true }));
-    assert.equal(requests.length, 3);
-  });
-}
-
 test("errors that a repetition can't cure are not repeated", async (t) => {
-  for (const status of [404, 409, 422, 500]) {
+  for (const status of [401, 403, 404, 409, 422, 500]) {
     const { client, requests } = await start(t, [problem(status, "any")]);
     await errorOf(client.getPlayer("ada"));
     assert.equal(requests.length, 1, String(status));
@@ -166,6 +197,7 @@ test("an error has the members of the problem, also of a code and members that a
 for (const [name, answer, status] of [
   ["the HTML of a proxy", html(502), 502],
   ["a success that is not JSON", html(200), 200],
+  ["a success without a body", json(200, {}, { "Content-Length": "0" }), 200],
   ["a success whose JSON is cut off", (_, response) => response.writeHead(200, { "Content-Type": "application/json" }).end("{"), 200],
   ["an error without a body", (_, response) => response.writeHead(500).end(), 500],
   ["a problem without a code", json(400, { title: "Bad Request" }), 400],
@@ -212,7 +244,7 @@ test("each attempt has its own timeout", async () => {
   };
   const client = new GameApiClient({ baseUrl: "http://127.0.0.1:1", timeout: 50, fetch });
   await assert.rejects(client.health(), GameApiNetworkError);
-  assert.equal(attempts, 3);
+  assert.equal(attempts, 4);
 });
 
 test("the timeout includes the body", { timeout: 60_000 }, async (t) => {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .concurrency import AsyncLock, async_call
-from .tokens import AsyncTokenSource, Token
+from .tokens import AsyncTokenFunction, AsyncTokenSource, Token
 
 
 class AsyncTokens:
@@ -16,11 +16,10 @@ class AsyncTokens:
 
     async def current(self) -> Token | None:
         """The token to send; None without a source. Raises what the function raises."""
-        if self._token is None and self._get is not None:
-            async with self._lock:
-                if self._token is None:
-                    self._token = Token(await async_call(self._get))
-        return self._token
+        token = self._token
+        if token is None and self._get is not None:
+            token = await self._other_than(None, self._get)
+        return token
 
     async def replace(self, refused: Token | None) -> bool:
         """Whether there is another token than the one that was refused.
@@ -29,7 +28,12 @@ class AsyncTokens:
         """
         if refused is None or self._get is None:
             return False
+        token = await self._other_than(refused, self._get)
+        return token.header != refused.header
+
+    async def _other_than(self, refused: Token | None, get: AsyncTokenFunction) -> Token:
         async with self._lock:
-            if self._token is refused:
-                self._token = Token(await async_call(self._get))
-        return self._token is not None and self._token.header != refused.header
+            if self._token is None or self._token is refused:
+                self._token = None  # If the function fails, the next request calls it again.
+                self._token = Token(await async_call(get))
+            return self._token

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from .concurrency import Lock, call
-from .tokens import TokenSource, Token
+from .tokens import TokenFunction, TokenSource, Token
 
 
 class Tokens:
@@ -18,11 +18,10 @@ class Tokens:
 
     def current(self) -> Token | None:
         """The token to send; None without a source. Raises what the function raises."""
-        if self._token is None and self._get is not None:
-            with self._lock:
-                if self._token is None:
-                    self._token = Token(call(self._get))
-        return self._token
+        token = self._token
+        if token is None and self._get is not None:
+            token = self._other_than(None, self._get)
+        return token
 
     def replace(self, refused: Token | None) -> bool:
         """Whether there is another token than the one that was refused.
@@ -31,7 +30,12 @@ class Tokens:
         """
         if refused is None or self._get is None:
             return False
+        token = self._other_than(refused, self._get)
+        return token.header != refused.header
+
+    def _other_than(self, refused: Token | None, get: TokenFunction) -> Token:
         with self._lock:
-            if self._token is refused:
-                self._token = Token(call(self._get))
-        return self._token is not None and self._token.header != refused.header
+            if self._token is None or self._token is refused:
+                self._token = None  # If the function fails, the next request calls it again.
+                self._token = Token(call(get))
+            return self._token

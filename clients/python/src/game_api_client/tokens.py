@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 
 BEARER_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*", re.ASCII)
 
-TokenSource = str | Callable[[], str]
+TokenFunction = Callable[[], str]
+TokenSource = str | TokenFunction
 """A token, or a function that returns one."""
 
-AsyncTokenSource = str | Callable[[], str | Awaitable[str]]
+AsyncTokenFunction = Callable[[], str | Awaitable[str]]
+AsyncTokenSource = str | AsyncTokenFunction
 """A token, or a function that returns one and may be asynchronous."""
 
 
