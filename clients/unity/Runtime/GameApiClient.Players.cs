@@ -7,11 +7,16 @@ namespace GameApi
     /// <content>The operations on players.</content>
     public sealed partial class GameApiClient
     {
-        /// <summary>Creates a player. This is never repeated, see <see cref="GameApiException.OutcomeUnknown"/>.</summary>
+        /// <summary>Creates a player.</summary>
+        /// <param name="player">The fields of the player.</param>
+        /// <param name="idempotencyKey">
+        /// Null for a new one. A call with the key of an earlier one gets the result of the earlier one.
+        /// </param>
+        /// <param name="cancellationToken">Cancels the call.</param>
         public async Task<Player> CreatePlayerAsync(
-            PlayerCreate player, CancellationToken cancellationToken = default) =>
+            PlayerCreate player, string idempotencyKey = null, CancellationToken cancellationToken = default) =>
             Read(
-                await SendAsync("POST", "/api/v1/players", player.ToJson(), cancellationToken),
+                await PostAsync("/api/v1/players", player.ToJson(), idempotencyKey, cancellationToken),
                 json => new Player(json));
 
         /// <summary>Reads a player. Returns null if its version is <paramref name="ifNoneMatch"/>.</summary>

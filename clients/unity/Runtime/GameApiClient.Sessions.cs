@@ -7,11 +7,16 @@ namespace GameApi
     /// <content>The operations on sessions.</content>
     public sealed partial class GameApiClient
     {
-        /// <summary>Creates a session. This is never repeated, see <see cref="GameApiException.OutcomeUnknown"/>.</summary>
+        /// <summary>Creates a session.</summary>
+        /// <param name="session">The fields of the session.</param>
+        /// <param name="idempotencyKey">
+        /// Null for a new one. A call with the key of an earlier one gets the result of the earlier one.
+        /// </param>
+        /// <param name="cancellationToken">Cancels the call.</param>
         public async Task<Session> CreateSessionAsync(
-            SessionCreate session, CancellationToken cancellationToken = default) =>
+            SessionCreate session, string idempotencyKey = null, CancellationToken cancellationToken = default) =>
             Read(
-                await SendAsync("POST", "/api/v1/sessions", session.ToJson(), cancellationToken),
+                await PostAsync("/api/v1/sessions", session.ToJson(), idempotencyKey, cancellationToken),
                 json => new Session(json));
 
         /// <summary>Reads a session. Returns null if its version is <paramref name="ifNoneMatch"/>.</summary>
@@ -67,14 +72,18 @@ namespace GameApi
                 json => new Session(json));
         }
 
-        /// <summary>Gives all players of a party a seat, or none of them. This is never repeated.</summary>
+        /// <summary>Gives all players of a party a seat, or none of them.</summary>
         public async Task<Session> JoinSessionAsPartyAsync(
-            string sessionId, PartyJoin party, CancellationToken cancellationToken = default) =>
+            string sessionId,
+            PartyJoin party,
+            string idempotencyKey = null,
+            CancellationToken cancellationToken = default) =>
             Read(
-                await SendAsync("POST", SessionPath(sessionId) + "/players", party.ToJson(), cancellationToken),
+                await PostAsync(
+                    SessionPath(sessionId) + "/players", party.ToJson(), idempotencyKey, cancellationToken),
                 json => new Session(json));
 
-        /// <summary>Changes the readiness or the team of a member. This is never repeated.</summary>
+        /// <summary>Changes the readiness or the team of a member.</summary>
         public async Task<Session> UpdateMemberAsync(
             string sessionId,
             string playerId,

@@ -21,12 +21,15 @@ namespace GameApi
         private readonly string baseUrl;
         private readonly ITransport transport;
         private readonly RetryPolicy retries;
+        private readonly TokenSource tokens;
 
         /// <summary>A client of the service at a URL.</summary>
         /// <param name="baseUrl">The URL without <c>/api/v1</c>, for example <c>https://game.example.com</c>.</param>
         /// <param name="transport">Unity's <c>UnityWebRequestTransport</c>, or <see cref="HttpClientTransport"/>.</param>
         /// <param name="retries">When calls are repeated; null for the default.</param>
-        public GameApiClient(string baseUrl, ITransport transport, RetryPolicy retries = null)
+        /// <param name="tokens">Where the token of the caller comes from; null for a service that needs none.</param>
+        public GameApiClient(
+            string baseUrl, ITransport transport, RetryPolicy retries = null, TokenSource tokens = null)
         {
             Uri uri;
             if (!Uri.TryCreate(baseUrl, UriKind.Absolute, out uri)
@@ -37,9 +40,10 @@ namespace GameApi
             this.baseUrl = baseUrl.TrimEnd('/');
             this.transport = transport ?? throw new ArgumentNullException(nameof(transport));
             this.retries = retries ?? new RetryPolicy();
+            this.tokens = tokens;
         }
 
-        /// <summary>Asks whether the service is up. This does not ask its database.</summary>
+        /// <summary>Asks whether the service is up. This does not ask its database, and sends no token.</summary>
         public async Task<Health> GetHealthAsync(CancellationToken cancellationToken = default) =>
             Read(await SendAsync("GET", "/health", null, cancellationToken), json => new Health(json));
 
@@ -90,6 +94,14 @@ namespace GameApi
             return response.Status == 304 ? null : Read(response, read);
         }
 
+        private Task<TransportResponse> PostAsync(
+            string path, JObject body, string idempotencyKey, CancellationToken cancellationToken)
+        {
+            var request = new TransportRequest("POST", baseUrl + path, body.ToString(Formatting.None));
+            request.Headers["Idempotency-Key"] = IdempotencyKey.Checked(idempotencyKey) ?? IdempotencyKey.Create();
+            return SendAsync(request, cancellationToken);
+        }
+
         private Task<TransportResponse> SendAsync(
             string method, string path, JObject body, CancellationToken cancellationToken, long? ifMatch = null)
         {
@@ -105,27 +117,31 @@ namespace GameApi
             TransportRequest request, CancellationToken cancellationToken)
         {
             request.Headers["Accept"] = "application/json, application/problem+json";
-            bool outcomeUnknown = false;
-            for (int attempt = 1; ; attempt++)
+            var attempts = new Attempts(request, retries);
+            // The health of the service can be read without a token.
+            bool needsToken = tokens != null && request.Url.StartsWith(baseUrl + "/api/", StringComparison.Ordinal);
+            while (true)
             {
+                string token = needsToken ? await tokens.GetAsync(cancellationToken) : null;
                 GameApiException failure;
                 try
                 {
-                    TransportResponse response = await transport.SendAsync(request, cancellationToken);
-                    if (IsExpected(request, response))
-                    {
-                        return response;
-                    }
-                    failure = GameApiException.From(response);
+                    return await SendOnceAsync(request, token, cancellationToken);
                 }
-                catch (GameApiNetworkException error)
+                catch (GameApiException error)
                 {
                     failure = error;
                 }
-                bool isWrite = request.Method != "GET";
-                outcomeUnknown |= isWrite && (failure is GameApiNetworkException || failure.Status >= 500);
-                failure.OutcomeUnknown = outcomeUnknown;
-                TimeSpan? delay = retries.DelayAfter(attempt, request.Method, failure);
+                if (token != null && attempts.MayReplaceToken(failure)
+                    && await tokens.ReplaceAsync(token, cancellationToken))
+                {
+                    continue;
+                }
+                if (attempts.HasDeleted(failure))
+                {
+                    return new TransportResponse(204, null, null);
+                }
+                TimeSpan? delay = attempts.DelayAfter(failure);
                 if (delay == null)
                 {
                     throw failure;
@@ -134,8 +150,20 @@ namespace GameApi
             }
         }
 
-        private static bool IsExpected(TransportRequest request, TransportResponse response) =>
-            (response.Status >= 200 && response.Status < 300)
-            || (response.Status == 304 && request.Headers.ContainsKey("If-None-Match"));
+        private async Task<TransportResponse> SendOnceAsync(
+            TransportRequest request, string token, CancellationToken cancellationToken)
+        {
+            if (token != null)
+            {
+                request.Headers["Authorization"] = "Bearer " + token;
+            }
+            TransportResponse response = await transport.SendAsync(request, cancellationToken);
+            bool isKnown = response.Status == 304 && request.Headers.ContainsKey("If-None-Match");
+            if (isKnown || (response.Status >= 200 && response.Status < 300))
+            {
+                return response;
+            }
+            throw GameApiException.From(response);
+        }
     }
 }

@@ -8,9 +8,9 @@ namespace GameApi.Tests
     /// <summary>Two players go through the lobby of the sample, against the service at GAME_API_URL.</summary>
     internal static class Example
     {
-        internal static async Task RunAsync(string url)
+        internal static async Task RunAsync()
         {
-            var client = new GameApiClient(url, new HttpClientTransport());
+            var client = Service.Connect(new HttpClientTransport());
             string suffix = Guid.NewGuid().ToString("N").Substring(0, 8);
             var ada = new Lobby(client, "lobby-" + suffix, Console.WriteLine);
             var bob = new Lobby(client, "lobby-" + suffix, Console.WriteLine);

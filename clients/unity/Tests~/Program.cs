@@ -12,14 +12,14 @@ namespace GameApi.Tests
         private static readonly Type[] Suites =
         {
             typeof(PackageTests), typeof(DocumentTests), typeof(ModelTests), typeof(PlayerTests),
-            typeof(SessionTests), typeof(ErrorTests), typeof(RetryTests),
+            typeof(SessionTests), typeof(ErrorTests), typeof(RetryTests), typeof(AccessTests), typeof(TransportTests),
         };
 
         private static int Main(string[] args)
         {
             if (args.Length > 0 && args[0] == "example")
             {
-                Example.RunAsync(Service.Url).GetAwaiter().GetResult();
+                Example.RunAsync().GetAwaiter().GetResult();
                 return 0;
             }
             int failed = 0;

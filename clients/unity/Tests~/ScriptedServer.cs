@@ -59,7 +59,8 @@ namespace GameApi.Tests
                 + ",\"detail\":\"d\",\"code\":\"" + code + "\",\"request_id\":\"r1\"}",
                 headers);
 
-        internal GameApiClient Client(RetryPolicy retries = null) => new GameApiClient(Url, Wire, retries);
+        internal GameApiClient Client(RetryPolicy retries = null, TokenSource tokens = null) =>
+            new GameApiClient(Url, Wire, retries, tokens);
 
         private async Task ServeAsync()
         {

@@ -1,5 +1,5 @@
 // The few types of Unity that the package uses, so that the code for Unity can be compiled without Unity. They have
-// the signatures of Unity 2021.3 and do nothing: this finds wrong names and types, but not wrong behaviour.
+// the signatures of Unity 2021.3 and send nothing: this finds wrong names and types, and shows how a request is set up.
 using System;
 using System.Collections.Generic;
 
@@ -34,7 +34,7 @@ namespace UnityEngine
     {
         public event Action<AsyncOperation> completed
         {
-            add { }
+            add { value(this); }
             remove { }
         }
     }
@@ -79,7 +79,17 @@ namespace UnityEngine.Networking
     {
         public UnityWebRequest(string url, string method)
         {
+            Last = this;
         }
+
+        /// <summary>The latest request, for the tests.</summary>
+        public static UnityWebRequest Last { get; private set; }
+
+        /// <summary>The outcome of all requests, for the tests.</summary>
+        public static Result NextResult { get; set; } = Result.Success;
+
+        /// <summary>The status of all responses, for the tests.</summary>
+        public static long NextStatus { get; set; }
 
         public enum Result
         {
@@ -96,11 +106,13 @@ namespace UnityEngine.Networking
 
         public int timeout { get; set; }
 
-        public Result result => Result.Success;
+        public int redirectLimit { get; set; } = 32;
 
-        public long responseCode => 0;
+        public Result result => NextResult;
 
-        public string error => null;
+        public long responseCode => NextStatus;
+
+        public string error => "an error";
 
         public void SetRequestHeader(string name, string value)
         {

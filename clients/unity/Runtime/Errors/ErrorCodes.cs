@@ -51,6 +51,24 @@ namespace GameApi
         /// <summary>422: a field or parameter is not valid; see <see cref="Problem.Errors"/>.</summary>
         public const string ValidationError = "validation_error";
 
+        /// <summary>401: there is no token, or it is not valid, for example because it has expired.</summary>
+        public const string Unauthenticated = "unauthenticated";
+
+        /// <summary>403: the token does not allow the call.</summary>
+        public const string Forbidden = "forbidden";
+
+        /// <summary>409: an earlier call with the same Idempotency-Key is still being processed.</summary>
+        public const string RequestInProgress = "request_in_progress";
+
+        /// <summary>422: an earlier call had the same Idempotency-Key, but another body.</summary>
+        public const string IdempotencyKeyReused = "idempotency_key_reused";
+
+        /// <summary>429: there were too many calls.</summary>
+        public const string RateLimited = "rate_limited";
+
+        /// <summary>503: the service has not been able to get the keys that verify tokens.</summary>
+        public const string KeysUnavailable = "keys_unavailable";
+
         /// <summary>400: the request is not valid HTTP.</summary>
         public const string BadRequest = "bad_request";
 

@@ -52,8 +52,7 @@ namespace GameApi
 
         /// <summary>
         /// True if the call may have changed something all the same, because an attempt of it ended without a
-        /// response or with a status of 500 or more. If a call with a version ends with 412, or a deletion with
-        /// 404, and this is true, that may be the result of its own earlier attempt: read the resource to know.
+        /// response or with a status of 500 or more. Read the resource to know whether it has.
         /// </summary>
         public bool OutcomeUnknown { get; internal set; }
 
@@ -62,7 +61,10 @@ namespace GameApi
             Problem problem = Problem.ReadOrNull(response.Body);
             if (problem == null)
             {
-                return Unexpected(response, "The response is not a problem document.");
+                bool isRedirection = response.Status >= 300 && response.Status < 400;
+                return Unexpected(
+                    response,
+                    isRedirection ? "The client follows no redirection." : "The response is not a problem document.");
             }
             return new GameApiException(response, problem.Code, problem.Detail) { Problem = problem };
         }

@@ -16,13 +16,22 @@ namespace GameApi
     {
         private readonly HttpClient http;
 
-        /// <summary>A transport with a new <see cref="HttpClient"/>, or with yours, which you dispose of.</summary>
+        /// <summary>
+        /// A transport with a new <see cref="HttpClient"/>, or with yours, which you dispose of. Turn
+        /// <see cref="HttpClientHandler.AllowAutoRedirect"/> off in yours.
+        /// </summary>
         public HttpClientTransport(HttpClient http = null)
         {
-            this.http = http ?? new HttpClient { Timeout = System.Threading.Timeout.InfiniteTimeSpan };
+            this.http = http ?? new HttpClient(new HttpClientHandler { AllowAutoRedirect = false })
+            {
+                Timeout = System.Threading.Timeout.InfiniteTimeSpan,
+            };
         }
 
-        /// <summary>How long one attempt may take. By default 10 seconds.</summary>
+        /// <summary>
+        /// How long one attempt may take. By default 10 seconds; a negative time or one of more than 24 days is no
+        /// limit.
+        /// </summary>
         public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
         /// <inheritdoc/>
@@ -31,7 +40,10 @@ namespace GameApi
         {
             using (var deadline = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken))
             {
-                deadline.CancelAfter(Timeout);
+                if (Timeout >= TimeSpan.Zero && Timeout.TotalMilliseconds <= int.MaxValue)
+                {
+                    deadline.CancelAfter(Timeout);
+                }
                 try
                 {
                     return await SendOnceAsync(request, deadline.Token);

@@ -8,7 +8,8 @@ namespace GameApi
     public interface ITransport
     {
         /// <summary>
-        /// Sends one request once. Returns the response whatever its status, and throws
+        /// Sends one request once, and follows no redirection, which could take the token of the caller to another
+        /// service. Returns the response whatever its status, and throws
         /// <see cref="GameApiNetworkException"/> if none arrives, and <see cref="OperationCanceledException"/> if
         /// the token is cancelled.
         /// </summary>

@@ -3,8 +3,9 @@ using System;
 namespace GameApi
 {
     /// <summary>
-    /// When a call is sent again. Only calls that are safe to repeat are: GET, PUT and DELETE, after a network
-    /// error, 429, 502, 503 or 504. POST and PATCH never are.
+    /// When a call is sent again. After a network error, 502, 503 or 504 it may have been carried out, so only GET,
+    /// PUT and DELETE without a version, and POST with its Idempotency-Key, are repeated. After 429 and
+    /// <c>request_in_progress</c>, which come before the service begins with it, every call is.
     /// </summary>
     public sealed class RetryPolicy
     {
@@ -14,7 +15,7 @@ namespace GameApi
         public int MaxAttempts { get; set; } = 4;
 
         /// <summary>The longest wait before the second attempt. It doubles with each further attempt.</summary>
-        public TimeSpan BaseDelay { get; set; } = TimeSpan.FromMilliseconds(250);
+        public TimeSpan BaseDelay { get; set; } = TimeSpan.FromMilliseconds(200);
 
         /// <summary>The longest wait between two attempts, if the service does not ask for more.</summary>
         public TimeSpan MaxDelay { get; set; } = TimeSpan.FromSeconds(5);
@@ -26,10 +27,11 @@ namespace GameApi
         public TimeSpan MaxRetryAfter { get; set; } = TimeSpan.FromSeconds(30);
 
         /// <summary>How long to wait before the next attempt, or null if there is none.</summary>
-        internal TimeSpan? DelayAfter(int attempt, string method, GameApiException failure)
+        internal TimeSpan? DelayAfter(int attempt, TransportRequest request, GameApiException failure)
         {
             TimeSpan asked = failure.RetryAfter ?? TimeSpan.Zero;
-            if (attempt >= MaxAttempts || !IsRepeatable(method) || !IsPassing(failure) || asked > MaxRetryAfter)
+            bool isRepeatable = WasRefused(failure) || (IsPassing(failure) && HasSameEffectTwice(request));
+            if (attempt >= MaxAttempts || !isRepeatable || asked > MaxRetryAfter)
             {
                 return null;
             }
@@ -38,12 +40,19 @@ namespace GameApi
             return asked + TimeSpan.FromSeconds(longest * (0.5 + (0.5 * NextRandom())));
         }
 
-        private static bool IsRepeatable(string method) =>
-            method == "GET" || method == "PUT" || method == "DELETE";
+        // If the first attempt made the change, the condition of the next one would fail because of that.
+        private static bool HasSameEffectTwice(TransportRequest request) =>
+            (request.Method == "GET" || request.Method == "PUT" || request.Method == "DELETE"
+                || request.Headers.ContainsKey("Idempotency-Key"))
+            && !request.Headers.ContainsKey("If-Match");
+
+        private static bool WasRefused(GameApiException failure) =>
+            failure.Status == 429
+            || (failure.Status == 409 && failure.Code == ErrorCodes.RequestInProgress);
 
         private static bool IsPassing(GameApiException failure) =>
-            failure is GameApiNetworkException || failure.Status == 429 || failure.Status == 502
-            || failure.Status == 503 || failure.Status == 504;
+            failure is GameApiNetworkException || failure.Status == 502 || failure.Status == 503
+            || failure.Status == 504;
 
         private double NextRandom()
         {

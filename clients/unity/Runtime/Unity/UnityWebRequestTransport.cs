@@ -15,7 +15,10 @@ namespace GameApi
     /// </summary>
     public sealed class UnityWebRequestTransport : ITransport
     {
-        /// <summary>How long one attempt may take, rounded up to seconds. By default 10 seconds.</summary>
+        /// <summary>
+        /// How long one attempt may take, rounded up to seconds. By default 10 seconds; a negative time or one of
+        /// more than 24 days is no limit.
+        /// </summary>
         public TimeSpan Timeout { get; set; } = TimeSpan.FromSeconds(10);
 
         /// <inheritdoc/>
@@ -39,8 +42,10 @@ namespace GameApi
                     web.SendWebRequest().completed += _ => completed.TrySetResult(true);
                     await completed.Task;
                 }
-                if (web.result == UnityWebRequest.Result.ConnectionError
-                    || web.result == UnityWebRequest.Result.DataProcessingError)
+                // Unity reports a redirection that it must not follow as an error, but it is a response.
+                bool isRedirection = web.responseCode >= 300 && web.responseCode < 400;
+                if (!isRedirection && (web.result == UnityWebRequest.Result.ConnectionError
+                    || web.result == UnityWebRequest.Result.DataProcessingError))
                 {
                     cancellationToken.ThrowIfCancellationRequested();
                     throw new GameApiNetworkException(web.error);
@@ -67,8 +72,8 @@ namespace GameApi
             var web = new UnityWebRequest(request.Url, request.Method)
             {
                 downloadHandler = new DownloadHandlerBuffer(),
-                // Zero means no limit here, and a negative time span means it everywhere else.
-                timeout = Timeout < TimeSpan.Zero ? 0 : Math.Max(1, (int)Math.Ceiling(Timeout.TotalSeconds)),
+                timeout = TimeoutSeconds(),
+                redirectLimit = 0,
             };
             if (request.Body != null)
             {
@@ -82,6 +87,13 @@ namespace GameApi
                 web.SetRequestHeader(header.Key, header.Value);
             }
             return web;
+        }
+
+        /// <summary>The timeout as Unity takes it: whole seconds, and 0 for no limit.</summary>
+        private int TimeoutSeconds()
+        {
+            bool isLimited = Timeout >= TimeSpan.Zero && Timeout.TotalMilliseconds <= int.MaxValue;
+            return isLimited ? Math.Max(1, (int)Math.Ceiling(Timeout.TotalSeconds)) : 0;
         }
     }
 }

@@ -76,7 +76,7 @@ namespace GameApi.Samples
             PlayerPage found = await client.ListPlayersAsync(username, null, null, token);
             return found.Items.Count > 0
                 ? found.Items[0]
-                : await client.CreatePlayerAsync(new PlayerCreate(username), token);
+                : await client.CreatePlayerAsync(new PlayerCreate(username), null, token);
         }
 
         /// <summary>The session in which the player still has a seat, for example after a crash of the game.</summary>
@@ -118,7 +118,7 @@ namespace GameApi.Samples
                 MinPlayers = 2,
                 HostPlayerId = Player.PlayerId,
             };
-            return client.CreateSessionAsync(session, token);
+            return client.CreateSessionAsync(session, null, token);
         }
     }
 }

@@ -6,7 +6,7 @@ using UnityEngine;
 namespace GameApi.Samples
 {
     /// <summary>
-    /// Add this to an object of a scene, set the URL, and run the scene in two places with two usernames: the players
+    /// Add this to an object of a scene, set the URL and, if the service needs one, a token, and run the scene in two places with two usernames: the players
     /// meet in one session, and the match starts.
     /// </summary>
     public sealed class LobbyBehaviour : MonoBehaviour
@@ -15,6 +15,9 @@ namespace GameApi.Samples
 
         [SerializeField]
         private string url = "http://127.0.0.1:8000";
+
+        [SerializeField]
+        private string accessToken = string.Empty;
 
         [SerializeField]
         private string username = "ada";
@@ -46,7 +49,10 @@ namespace GameApi.Samples
         private async Task PlayAsync(CancellationToken token)
         {
             var transport = new UnityWebRequestTransport();
-            lobby = new Lobby(new GameApiClient(url, transport), gameMode, message => Debug.Log(message));
+            // A game gets the token when the player logs in: new TokenSource(LogInAsync).
+            TokenSource tokens = accessToken.Length == 0 ? null : new TokenSource(accessToken);
+            var client = new GameApiClient(url, transport, null, tokens);
+            lobby = new Lobby(client, gameMode, message => Debug.Log(message));
             await lobby.EnterAsync(username, token);
             await lobby.GetReadyAsync(token);
             while (lobby.Session.Status == SessionStatus.Waiting)
