@@ -2,6 +2,7 @@
 
 Generates clients of the OpenAPI document in four languages with pinned generators, compiles them,
 and runs the same flow with each against the running service, and against a later version of it.
+The service requires tokens.
 Then it lints the document, and tests the clients in `clients/`. Exits with 1 if something fails.
 """
 
@@ -15,7 +16,8 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.clients import document
-from tests.clients.building import SCRATCH, Addresses, Result, build
+from tests.clients.access import new_access
+from tests.clients.building import SCRATCH, Result, Running, build
 from tests.clients.generators import GENERATORS
 from tests.clients.installable import INSTALLABLE, test
 from tests.clients.stub import later_service
@@ -95,18 +97,20 @@ def main() -> None:
     check_programs([program for programs in needed for program in programs])
     started = time.monotonic()
     write_document()
+    access = new_access()
+    settings = access.settings | {"GAME_API_PORT": "0"}
     with (
         tempfile.TemporaryDirectory() as data,
-        Service({"GAME_API_PORT": "0", "GAME_API_DATA_DIR": data}) as service,
+        Service(settings | {"GAME_API_DATA_DIR": data}) as service,
         later_service(service.address) as later,
         ThreadPoolExecutor(WORKERS) as pool,
     ):
-        addresses = Addresses(service.address, later)
-        running = [pool.submit(build, generator, addresses) for generator in generators]
+        running = Running(service.address, later, access.environment)
+        building = [pool.submit(build, generator, running) for generator in generators]
         if lint:
-            running.append(pool.submit(document.lint))
-        running += [pool.submit(test, client, addresses.present) for client in clients]
-        results = [future.result() for future in running]
+            building.append(pool.submit(document.lint))
+        building += [pool.submit(test, client, running) for client in clients]
+        results = [future.result() for future in building]
     report(results, time.monotonic() - started)
     if any(result.failed for result in results):
         sys.exit(1)

@@ -46,11 +46,12 @@ def run(command: Command, folder: Path, **environment: str) -> str:
 
 
 @dataclass
-class Addresses:
-    """Where the service listens, and its later version."""
+class Running:
+    """Where the service and its later version listen, and the tokens for them."""
 
     present: str
     later: str
+    tokens: dict[str, str]
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Result:
             print(f"{self.name}: {step} {outcome}", flush=True)
 
 
-def build(generator: Generator, addresses: Addresses) -> Result:
+def build(generator: Generator, running: Running) -> Result:
     """Generate and compile a client, and run its flow against both versions of the service."""
     result = Result(generator.language)
     folder = SCRATCH / generator.language
@@ -90,9 +91,11 @@ def build(generator: Generator, addresses: Addresses) -> Result:
         with result.step("compiled"):
             run_all(generator.compile, folder)
         with result.step("flow"):
-            result.codes = run_flow(generator, folder, addresses.present, "now", REFUSALS)
+            environment = running.tokens | {"GAME_API_URL": running.present}
+            result.codes = run_flow(generator, folder, environment, "now", REFUSALS)
         with result.step("growth"):
-            run_flow(generator, folder, addresses.later, "later", LATER_REFUSALS)
+            environment = running.tokens | {"GAME_API_URL": running.later}
+            run_flow(generator, folder, environment, "later", LATER_REFUSALS)
     except StepFailed:
         pass
     return result
@@ -123,11 +126,15 @@ def run_once(commands: Sequence[Command], folder: Path, pins: Sequence[Path], st
 
 
 def run_flow(
-    generator: Generator, folder: Path, address: str, run_name: str, expected: Refusals
+    generator: Generator,
+    folder: Path,
+    environment: dict[str, str],
+    run_name: str,
+    expected: Refusals,
 ) -> int:
     """Run the flow and check the refusals that it has met; returns how many these are."""
     prefix = f"{generator.language}-{run_name}-"
-    output = run(generator.flow, folder, GAME_API_URL=address, GAME_API_PREFIX=prefix)
+    output = run(generator.flow, folder, **environment, GAME_API_PREFIX=prefix)
     if found := mistakes(output, expected):
         raise StepFailed("\n".join(found) + f"\n{output}")
     return len(expected)

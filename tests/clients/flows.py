@@ -10,6 +10,7 @@ from tests.clients.stub import NEW_REFUSALS
 Refusals = dict[str, tuple[int, str]]
 
 NAMES_BY_STATUS = {
+    401: ("unauthenticated",),
     404: ("not_found", "player_not_found", "session_not_found", "not_in_session", "not_a_member"),
     409: (
         *("username_taken", "player_exists", "already_in_session", "session_full"),

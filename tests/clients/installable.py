@@ -5,7 +5,15 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.clients.building import ROOT, SCRATCH, Result, StepFailed, run, run_once
+from tests.clients.building import (
+    ROOT,
+    SCRATCH,
+    Result,
+    Running,
+    StepFailed,
+    run,
+    run_once,
+)
 from tests.clients.generators import Command
 
 DOCUMENT = SCRATCH / "openapi.json"
@@ -27,7 +35,7 @@ class Client:
     generate: Command | None
     """Makes the generated part from the document at $GAME_API_OPENAPI."""
     test: Command
-    """Tests the client against the service at $GAME_API_URL."""
+    """Tests the client against the service at $GAME_API_URL, with $GAME_API_TOKEN."""
 
     @property
     def name(self) -> str:
@@ -70,10 +78,13 @@ INSTALLABLE = (
 )
 
 
-def test(client: Client, address: str) -> Result:
+def test(client: Client, running: Running) -> Result:
     """Make the generated part of a client again, and run the tests of the client."""
     result = Result(client.name)
-    environment = {"GAME_API_URL": address, "GAME_API_OPENAPI": str(DOCUMENT)}
+    environment = running.tokens | {
+        "GAME_API_URL": running.present,
+        "GAME_API_OPENAPI": str(DOCUMENT),
+    }
     pins = [client.folder / name for name in client.pins]
     try:
         with result.step("prepared"):

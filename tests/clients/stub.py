@@ -55,7 +55,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def forward(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        names = ("content-type", "if-match", "if-none-match")
+        names = ("authorization", "content-type", "idempotency-key", "if-match", "if-none-match")
         headers = {name: self.headers[name] for name in names if name in self.headers}
         connection = http.client.HTTPConnection(self.upstream, timeout=30)
         connection.request(self.command, self.path, body or None, headers)

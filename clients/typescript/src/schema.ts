@@ -15,15 +15,15 @@ export interface paths {
          * List Players
          * @description Players sorted by player_id, or only the one with this username (case-insensitive).
          *
-         *     Codes: `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         get: operations["listPlayers"];
         put?: never;
         /**
          * Create Player
-         * @description Create a player.
+         * @description Create a player. A caller with the role `player` creates the player of the own subject.
          *
-         *     Codes: `request_timeout` (408), `player_exists` (409), `username_taken` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `request_timeout` (408), `player_exists` (409), `username_taken` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         post: operations["createPlayer"];
         delete?: never;
@@ -43,14 +43,14 @@ export interface paths {
          * Get Player
          * @description A player.
          *
-         *     Codes: `player_not_found` (404), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         get: operations["getPlayer"];
         /**
          * Update Player
          * @description Change a player. Absent fields keep their values; `attributes` is replaced as a whole.
          *
-         *     Codes: `player_not_found` (404), `request_timeout` (408), `username_taken` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `request_timeout` (408), `username_taken` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         put: operations["updatePlayer"];
         post?: never;
@@ -58,7 +58,7 @@ export interface paths {
          * Delete Player
          * @description Delete a player who has no seat in a live session.
          *
-         *     Codes: `player_not_found` (404), `in_session` (409), `version_mismatch` (412), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `in_session` (409), `version_mismatch` (412), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         delete: operations["deletePlayer"];
         options?: never;
@@ -77,15 +77,17 @@ export interface paths {
          * List Sessions
          * @description Public sessions, newest first; without `status`, the live ones.
          *
-         *     Codes: `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         get: operations["listSessions"];
         put?: never;
         /**
          * Create Session
-         * @description Create a session. The host, if given, takes the first seat.
+         * @description Create a session. The host takes the first seat.
          *
-         *     Codes: `player_not_found` (404), `request_timeout` (408), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     A caller with the role `player` is the host; for others the host is optional.
+         *
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `request_timeout` (408), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         post: operations["createSession"];
         delete?: never;
@@ -103,16 +105,16 @@ export interface paths {
         };
         /**
          * Get Session
-         * @description A session.
+         * @description A session. A private session is shown to its members, and to game servers and admins.
          *
-         *     Codes: `session_not_found` (404), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         get: operations["getSession"];
         /**
          * Update Session
          * @description Change the status and settings of a session, all or nothing; absent fields stay unchanged.
          *
-         *     Codes: `session_not_found` (404), `request_timeout` (408), `illegal_transition` (409), `not_enough_players` (409), `too_many_members` (409), `not_a_member` (409), `session_over` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `request_timeout` (408), `illegal_transition` (409), `not_enough_players` (409), `too_many_members` (409), `not_a_member` (409), `session_over` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         put: operations["updateSession"];
         post?: never;
@@ -135,7 +137,7 @@ export interface paths {
          * Join Session As Party
          * @description Seat a party, all of its players or none, as one version.
          *
-         *     Codes: `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         post: operations["joinSessionAsParty"];
         delete?: never;
@@ -156,7 +158,7 @@ export interface paths {
          * Join Session
          * @description Take a seat. The first player in a session becomes its host.
          *
-         *     Codes: `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         put: operations["joinSession"];
         post?: never;
@@ -164,7 +166,7 @@ export interface paths {
          * Leave Session
          * @description Leave the session. If the host leaves, the longest-seated member becomes the host.
          *
-         *     Codes: `session_not_found` (404), `version_mismatch` (412), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `version_mismatch` (412), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         delete: operations["leaveSession"];
         options?: never;
@@ -173,7 +175,7 @@ export interface paths {
          * Update Member
          * @description Change the team or the readiness of a member.
          *
-         *     Codes: `session_not_found` (404), `not_a_member` (404), `request_timeout` (408), `session_over` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `not_a_member` (404), `request_timeout` (408), `session_over` (409), `version_mismatch` (412), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         patch: operations["updateMember"];
         trace?: never;
@@ -191,7 +193,7 @@ export interface paths {
          *
          *     `If-None-Match` is ignored, because the player's next session may have the same version.
          *
-         *     Codes: `player_not_found` (404), `not_in_session` (404), `validation_error` (422), `internal_error` (500), `database_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `not_in_session` (404), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         get: operations["getPlayerSession"];
         put?: never;
@@ -803,8 +805,14 @@ export interface components {
         ETag: string;
         /** @description The path of the new resource. */
         Location: string;
+        /** @description What remains of the rate limit, and in how many seconds some of it returns: `"default";r=599;t=60`. */
+        RateLimit: string;
+        /** @description The rate limit, as a quota for a number of seconds: `"default";q=600;w=60`. */
+        "RateLimit-Policy": string;
         /** @description Seconds to wait before trying again. */
         "Retry-After": number;
+        /** @description `Bearer`, with `error="invalid_token"` if there was a token. */
+        "WWW-Authenticate": string;
         /** @description The id of the request: the client's own, if it sent a valid one. */
         "X-Request-ID": string;
     };
@@ -839,7 +847,10 @@ export type SessionUpdate = components['schemas']['SessionUpdate'];
 export type Visibility = components['schemas']['Visibility'];
 export type HeaderETag = components['headers']['ETag'];
 export type HeaderLocation = components['headers']['Location'];
+export type HeaderRateLimit = components['headers']['RateLimit'];
+export type HeaderRateLimitPolicy = components['headers']['RateLimit-Policy'];
 export type HeaderRetryAfter = components['headers']['Retry-After'];
+export type HeaderWwwAuthenticate = components['headers']['WWW-Authenticate'];
 export type HeaderXRequestId = components['headers']['X-Request-ID'];
 export type $defs = Record<string, never>;
 export interface operations {
@@ -861,6 +872,8 @@ export interface operations {
             /** @description One page of players. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -868,9 +881,49 @@ export interface operations {
                     "application/json": components["schemas"]["PlayerPage"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -881,6 +934,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -888,10 +943,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -902,6 +959,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -929,6 +988,8 @@ export interface operations {
                 headers: {
                     Location: components["headers"]["Location"];
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -936,9 +997,36 @@ export interface operations {
                     "application/json": components["schemas"]["Player"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -949,6 +1037,8 @@ export interface operations {
             /** @description `player_exists`: A player with this player_id already exists. `username_taken`: Another player has this username (usernames are case-insensitive). */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -959,6 +1049,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -969,6 +1061,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -979,6 +1073,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -989,6 +1098,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -996,10 +1107,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1010,6 +1123,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1041,6 +1156,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1052,14 +1169,43 @@ export interface operations {
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1070,6 +1216,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1080,6 +1241,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1087,10 +1250,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1101,6 +1266,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1136,6 +1303,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1143,9 +1312,36 @@ export interface operations {
                     "application/json": components["schemas"]["Player"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1156,6 +1352,8 @@ export interface operations {
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1166,6 +1364,8 @@ export interface operations {
             /** @description `username_taken`: Another player has this username (usernames are case-insensitive). */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1176,6 +1376,8 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1186,6 +1388,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1196,6 +1400,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1206,6 +1412,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1216,6 +1437,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1223,10 +1446,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1237,6 +1462,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1267,14 +1494,43 @@ export interface operations {
             /** @description The player is deleted. */
             204: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1285,6 +1541,8 @@ export interface operations {
             /** @description `in_session`: The player has a seat in a live session and must leave it first. */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1295,6 +1553,8 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1305,6 +1565,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1315,6 +1590,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1322,10 +1599,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1336,6 +1615,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1372,6 +1653,8 @@ export interface operations {
             /** @description One page of sessions. */
             200: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1379,9 +1662,49 @@ export interface operations {
                     "application/json": components["schemas"]["SessionPage"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1392,6 +1715,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1399,10 +1724,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1413,6 +1740,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1440,6 +1769,8 @@ export interface operations {
                 headers: {
                     Location: components["headers"]["Location"];
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1447,9 +1778,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `player_not_found`: There is no such player. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1460,6 +1818,8 @@ export interface operations {
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1470,6 +1830,8 @@ export interface operations {
             /** @description `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1480,6 +1842,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1490,6 +1854,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1500,6 +1866,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1510,6 +1891,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1517,10 +1900,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1531,6 +1916,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1559,6 +1946,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1570,14 +1959,43 @@ export interface operations {
             304: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `session_not_found`: There is no such session. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1588,6 +2006,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1598,6 +2031,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1605,10 +2040,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1619,6 +2056,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1651,6 +2090,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1658,9 +2099,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `session_not_found`: There is no such session. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1671,6 +2139,8 @@ export interface operations {
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1681,6 +2151,8 @@ export interface operations {
             /** @description `illegal_transition`: The session can't change from its current status to the requested one. `not_enough_players`: Fewer players than `min_players` are seated. `too_many_members`: More players than the new `max_players` are seated. `not_a_member`: The host must be a member of the session. `session_over`: The session has ended and can no longer be changed. */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1691,6 +2163,8 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1701,6 +2175,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1711,6 +2187,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1721,6 +2199,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1731,6 +2224,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1738,10 +2233,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1752,6 +2249,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1781,6 +2280,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1788,9 +2289,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `session_not_found`: There is no such session. `player_not_found`: There is no such player. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1801,6 +2329,8 @@ export interface operations {
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1811,6 +2341,8 @@ export interface operations {
             /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1821,6 +2353,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1831,6 +2365,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1841,6 +2377,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1851,6 +2402,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1858,10 +2411,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1872,6 +2427,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1909,6 +2466,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1920,6 +2479,8 @@ export interface operations {
             201: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1927,9 +2488,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `session_not_found`: There is no such session. `player_not_found`: There is no such player. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1940,6 +2528,8 @@ export interface operations {
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1950,6 +2540,8 @@ export interface operations {
             /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1960,6 +2552,8 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1970,6 +2564,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1980,6 +2576,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -1990,6 +2588,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2000,6 +2613,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2007,10 +2622,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2021,6 +2638,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2053,14 +2672,43 @@ export interface operations {
             /** @description The player has no seat in the session. */
             204: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
                 content?: never;
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `session_not_found`: There is no such session. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2071,6 +2719,8 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2081,6 +2731,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2091,6 +2756,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2098,10 +2765,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2112,6 +2781,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2149,6 +2820,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2156,9 +2829,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `session_not_found`: There is no such session. `not_a_member`: The player has no seat in this session. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2169,6 +2869,8 @@ export interface operations {
             /** @description `request_timeout`: The request was not complete within 20 seconds. */
             408: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2179,6 +2881,8 @@ export interface operations {
             /** @description `session_over`: The session has ended and can no longer be changed. */
             409: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2189,6 +2893,8 @@ export interface operations {
             /** @description `version_mismatch`: The resource has changed since the version that `If-Match` names. */
             412: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2199,6 +2905,8 @@ export interface operations {
             /** @description `body_too_large`: The body is larger than 64 KiB. */
             413: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2209,6 +2917,8 @@ export interface operations {
             /** @description `unsupported_media_type`: The body must be JSON, sent with `Content-Type: application/json`. */
             415: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2219,6 +2929,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2229,6 +2954,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2236,10 +2963,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2250,6 +2979,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2278,6 +3009,8 @@ export interface operations {
             200: {
                 headers: {
                     ETag: components["headers"]["ETag"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2285,9 +3018,36 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unauthenticated`: The request needs a valid token: `Authorization: Bearer TOKEN`. */
+            401: {
+                headers: {
+                    "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forbidden`: The caller's role does not permit this operation, or not on this resource. */
+            403: {
+                headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `player_not_found`: There is no such player. `not_in_session`: The player has no seat in a live session. */
             404: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2298,6 +3058,21 @@ export interface operations {
             /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
             422: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
+                    "X-Request-ID": components["headers"]["X-Request-ID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: There were too many requests; the limit is shown in `RateLimit-Policy`. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2308,6 +3083,8 @@ export interface operations {
             /** @description `internal_error`: An unexpected error occurred; the server's log has the details under this request id. */
             500: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2315,10 +3092,12 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. */
+            /** @description `database_unavailable`: The database did not answer in time; a requested change may or may not have been made. `keys_unavailable`: The keys that verify tokens could not be fetched yet. */
             503: {
                 headers: {
                     "Retry-After": components["headers"]["Retry-After"];
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };
@@ -2329,6 +3108,8 @@ export interface operations {
             /** @description Any other error. Later versions may add statuses and codes. */
             default: {
                 headers: {
+                    RateLimit: components["headers"]["RateLimit"];
+                    "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
                     [name: string]: unknown;
                 };

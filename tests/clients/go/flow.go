@@ -20,16 +20,21 @@ import (
 var (
 	ctx    = context.Background()
 	url    = os.Getenv("GAME_API_URL")
+	token  = os.Getenv("GAME_API_TOKEN")
 	prefix = os.Getenv("GAME_API_PREFIX")
 	ada    = prefix + "ada"
 	bob    = prefix + "bob"
 	eve    = prefix + "eve"
 	dan    = prefix + "dan"
-	client = connect(url)
+	client = connect(url, token)
 )
 
-func connect(url string) *api.ClientWithResponses {
-	return must(api.NewClientWithResponses(url))
+func connect(url, token string) *api.ClientWithResponses {
+	authorize := func(_ context.Context, request *http.Request) error {
+		request.Header.Set("Authorization", "Bearer "+token)
+		return nil
+	}
+	return must(api.NewClientWithResponses(url, api.WithRequestEditorFn(authorize)))
 }
 
 func must[T any](value T, err error) T {
@@ -130,7 +135,9 @@ func refusedPlayers() {
 	refused("player_exists", createPlayer(api.PlayerCreate{Username: ada + "2", PlayerId: &ada}))
 	refused("username_taken", createPlayer(api.PlayerCreate{Username: strings.ToUpper(ada)}))
 	refused("player_not_found", must(client.GetPlayerWithResponse(ctx, prefix+"nobody", nil)))
-	nowhere := connect(url + "/nowhere")
+	stranger := connect(url, "made-up")
+	refused("unauthenticated", must(stranger.GetPlayerWithResponse(ctx, ada, nil)))
+	nowhere := connect(url+"/nowhere", token)
 	refused("not_found", must(nowhere.GetPlayerWithResponse(ctx, ada, nil)))
 	params := api.ListPlayersParams{Limit: ptr[int32](0)}
 	invalid := refused("validation_error", must(client.ListPlayersWithResponse(ctx, &params)))

@@ -3,8 +3,11 @@ import gameapi.ApiClient;
 import gameapi.ApiException;
 import gameapi.api.HealthApi;
 import gameapi.api.PlayersApi;
+import gameapi.api.PlayersApi.APICreatePlayerRequest;
 import gameapi.api.PlayersApi.APIListPlayersRequest;
 import gameapi.api.SessionsApi;
+import gameapi.api.SessionsApi.APICreateSessionRequest;
+import gameapi.api.SessionsApi.APIJoinSessionAsPartyRequest;
 import gameapi.api.SessionsApi.APIListSessionsRequest;
 import gameapi.model.*;
 import java.util.ArrayList;
@@ -17,6 +20,7 @@ import java.util.function.UnaryOperator;
 /** The flow that every generated client runs, with the library "native" of openapi-generator. */
 public class Flow {
   static final String URL = System.getenv("GAME_API_URL");
+  static final String TOKEN = System.getenv("GAME_API_TOKEN");
   static final String PREFIX = System.getenv("GAME_API_PREFIX");
   static final String ADA = PREFIX + "ada";
   static final String BOB = PREFIX + "bob";
@@ -25,13 +29,14 @@ public class Flow {
   static final Map<String, Object> ATTRIBUTES =
       Map.of("text", "5", "whole", 9007199254740993L, "half", 1.5, "flag", true);
 
-  static final ApiClient client = connect(URL);
+  static final ApiClient client = connect(URL, TOKEN);
   static final PlayersApi players = new PlayersApi(client);
   static final SessionsApi sessions = new SessionsApi(client);
 
-  static ApiClient connect(String url) {
+  static ApiClient connect(String url, String token) {
     var client = new ApiClient();
     client.updateBaseUri(url);
+    client.setRequestInterceptor(request -> request.setHeader("Authorization", "Bearer " + token));
     return client;
   }
 
@@ -76,6 +81,10 @@ public class Flow {
     return new PlayerCreate().username(username);
   }
 
+  static APICreatePlayerRequest creating(PlayerCreate body) {
+    return APICreatePlayerRequest.newBuilder().playerCreate(body).build();
+  }
+
   static Player change(PlayerUpdate body) throws ApiException {
     return players.updatePlayer(ADA, body, null);
   }
@@ -83,11 +92,11 @@ public class Flow {
   static void play() throws Exception {
     var created =
         players.createPlayerWithHttpInfo(
-            named(ADA).playerId(ADA).region("eu-central-1").attributes(ATTRIBUTES));
+            creating(named(ADA).playerId(ADA).region("eu-central-1").attributes(ATTRIBUTES)));
     equal(created.getStatusCode(), 201);
     equal(created.getData().getAttributes(), ATTRIBUTES);
     for (var name : List.of(BOB, EVE, DAN)) {
-      players.createPlayer(named(name).playerId(name));
+      players.createPlayer(creating(named(name).playerId(name)));
     }
     var rated = change(new PlayerUpdate().rating(1500));
     equal(List.of(rated.getRating(), rated.getRegion(), rated.getVersion()),
@@ -101,10 +110,12 @@ public class Flow {
   }
 
   static void refusedPlayers() throws Exception {
-    refused("player_exists", () -> players.createPlayer(named(ADA + "2").playerId(ADA)));
-    refused("username_taken", () -> players.createPlayer(named(ADA.toUpperCase())));
+    refused("player_exists", () -> players.createPlayer(creating(named(ADA + "2").playerId(ADA))));
+    refused("username_taken", () -> players.createPlayer(creating(named(ADA.toUpperCase()))));
     refused("player_not_found", () -> players.getPlayer(PREFIX + "nobody", null));
-    var nowhere = new PlayersApi(connect(URL + "/nowhere"));
+    var strangers = new PlayersApi(connect(URL, "made-up"));
+    refused("unauthenticated", () -> strangers.getPlayer(ADA, null));
+    var nowhere = new PlayersApi(connect(URL + "/nowhere", TOKEN));
     refused("not_found", () -> nowhere.getPlayer(ADA, null));
     var none = APIListPlayersRequest.newBuilder().limit(0).build();
     var invalid = refused("validation_error", () -> players.listPlayers(none));
@@ -112,15 +123,21 @@ public class Flow {
     equal(location.stream().map(item -> item.getActualInstance()).toList(),
         List.of("query", "limit"));
     var large = named(ADA).putAttributesItem("text", "x".repeat(70_000));
-    refused("body_too_large", () -> players.createPlayer(large));
-    var text = connect(URL);
-    text.setRequestInterceptor(request -> request.setHeader("Content-Type", "text/plain"));
+    refused("body_too_large", () -> players.createPlayer(creating(large)));
+    var text = connect(URL, TOKEN);
+    text.setRequestInterceptor(
+        text.getRequestInterceptor()
+            .andThen(request -> request.setHeader("Content-Type", "text/plain")));
     var texts = new PlayersApi(text);
-    refused("unsupported_media_type", () -> texts.createPlayer(named(ADA)));
+    refused("unsupported_media_type", () -> texts.createPlayer(creating(named(ADA))));
   }
 
   static SessionCreate duel(int maxPlayers) {
     return new SessionCreate().name("Friday duel").gameMode(PREFIX + "duel").maxPlayers(maxPlayers);
+  }
+
+  static Session create(SessionCreate body) throws ApiException {
+    return sessions.createSession(APICreateSessionRequest.newBuilder().sessionCreate(body).build());
   }
 
   static Session update(String session, SessionUpdate body) throws ApiException {
@@ -140,7 +157,7 @@ public class Flow {
   }
 
   static void playSession() throws Exception {
-    var duel = sessions.createSession(duel(2).minPlayers(2)).getSessionId();
+    var duel = create(duel(2).minPlayers(2)).getSessionId();
     var red = new SessionJoin().team("red");
     var joined = sessions.joinSessionWithHttpInfo(duel, ADA, null, red);
     equal(joined.getStatusCode(), 201);
@@ -173,7 +190,7 @@ public class Flow {
 
   /** The refusals that need a full session, and another one that Eve hosts. */
   static void refusedSeats(String duel) throws Exception {
-    var other = sessions.createSession(duel(4).hostPlayerId(EVE)).getSessionId();
+    var other = create(duel(4).hostPlayerId(EVE)).getSessionId();
     refused("session_full", () -> join(duel, DAN));
     var smaller = new SessionUpdate().maxPlayers(1).minPlayers(1);
     equal(refused("too_many_members", () -> update(duel, smaller)).getPlayerCount(), 2);
@@ -206,7 +223,7 @@ public class Flow {
     for (int i = 0; i < 5; i++) {
       Map<String, Object> attributes = Map.of("parity", i % 2 == 0 ? "even" : "odd", "level", i);
       var body = duel(2).gameMode(PREFIX + "list").attributes(attributes);
-      ids.add(sessions.createSession(body).getSessionId());
+      ids.add(create(body).getSessionId());
     }
     move(ids.get(0), SessionStatus.CANCELLED);
     equal(count(filters -> filters), 4);
@@ -227,7 +244,9 @@ public class Flow {
     equal(walked, ids);
 
     var party = new PartyJoin().addPlayerIdsItem(DAN);
-    equal(sessions.joinSessionAsParty(ids.get(1), party).getPlayerCount(), 1);
+    var joining =
+        APIJoinSessionAsPartyRequest.newBuilder().sessionId(ids.get(1)).partyJoin(party).build();
+    equal(sessions.joinSessionAsParty(joining).getPlayerCount(), 1);
     sessions.leaveSession(ids.get(1), DAN, null);
     players.deletePlayer(DAN, null);
   }

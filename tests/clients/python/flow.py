@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import httpx
 
-from game_api_client import Client
+from game_api_client import AuthenticatedClient
 from game_api_client.api.health import get_health
 from game_api_client.api.players import (
     create_player,
@@ -51,19 +51,23 @@ from game_api_client.types import UNSET, Response, Unset
 T = TypeVar("T")
 
 URL = os.environ["GAME_API_URL"]
+TOKEN = os.environ["GAME_API_TOKEN"]
 PREFIX = os.environ["GAME_API_PREFIX"]
 ADA, BOB, EVE, DAN = (PREFIX + name for name in ("ada", "bob", "eve", "dan"))
 VALUES: dict[str, bool | float | int | str]
 VALUES = {"text": "5", "whole": 2**53 + 1, "half": 1.5, "flag": True}
-api = Client(base_url=URL)
+api = AuthenticatedClient(base_url=URL, token=TOKEN)
 
 
 def as_text(request: httpx.Request) -> None:
     request.headers["Content-Type"] = "text/plain"
 
 
-elsewhere = Client(base_url=f"{URL}/nowhere")
-texts = Client(base_url=URL, httpx_args={"event_hooks": {"request": [as_text]}})
+strangers = AuthenticatedClient(base_url=URL, token="made-up")
+elsewhere = AuthenticatedClient(base_url=f"{URL}/nowhere", token=TOKEN)
+texts = AuthenticatedClient(
+    base_url=URL, token=TOKEN, httpx_args={"event_hooks": {"request": [as_text]}}
+)
 
 
 def attributes(**values: bool | float | int | str) -> Attributes:
@@ -114,11 +118,12 @@ def players() -> None:
 
 
 def refused_players() -> None:
-    def create(body: PlayerCreate, client: Client = api) -> Response[Player | Problem]:
+    def create(body: PlayerCreate, client: AuthenticatedClient = api) -> Response[Player | Problem]:
         return create_player.sync_detailed(client=client, body=body)
 
     refused("player_exists", create(PlayerCreate(username=f"{ADA}2", player_id=ADA)))
     refused("username_taken", create(PlayerCreate(username=ADA.upper())))
+    refused("unauthenticated", get_player.sync_detailed(ADA, client=strangers))
     refused("player_not_found", get_player.sync_detailed(f"{PREFIX}nobody", client=api))
     refused("not_found", get_player.sync_detailed(ADA, client=elsewhere))
     problem = refused("validation_error", list_players.sync_detailed(client=api, limit=0))

@@ -11,7 +11,10 @@ type Result<T> = { data?: T; error?: Problem; response: Response };
 
 const url = process.env.GAME_API_URL ?? "";
 const prefix = process.env.GAME_API_PREFIX ?? "";
-const api = createClient<paths>({ baseUrl: url });
+const token = process.env.GAME_API_TOKEN ?? "";
+const connect = (baseUrl: string, bearer = token) =>
+  createClient<paths>({ baseUrl, headers: { Authorization: `Bearer ${bearer}` } });
+const api = connect(url);
 
 const [ada, bob, eve, dan] = ["ada", "bob", "eve", "dan"].map((name) => prefix + name) as [
   string, string, string, string,
@@ -76,7 +79,8 @@ async function players(): Promise<void> {
   refused("player_exists", await create({ username: `${ada}2`, player_id: ada }));
   refused("username_taken", await create({ username: ada.toUpperCase() }));
   refused("player_not_found", await getPlayer(`${prefix}nobody`));
-  refused("not_found", await getPlayer(ada, createClient<paths>({ baseUrl: `${url}/nowhere` })));
+  refused("not_found", await getPlayer(ada, connect(`${url}/nowhere`)));
+  refused("unauthenticated", await getPlayer(ada, connect(url, "made-up")));
   const invalid = refused(
     "validation_error", await api.GET("/api/v1/players", { params: { query: { limit: 0 } } }),
   );
