@@ -180,12 +180,11 @@ test("a POST whose response was lost creates once", async (t) => {
   await fails(unlucky.createPlayer({ username }), 409, "username_taken");
 });
 
-test("every code of the OpenAPI document is known", async () => {
+test("the known codes are those of the OpenAPI document", async () => {
   const { components } = JSON.parse(await document()) as {
     components: { examples: Record<string, { value: { code?: string } }> };
   };
-  const codes = Object.values(components.examples).map((example) => example.value.code ?? "bad_request");
-  assert.ok(codes.length > 20);
-  assert.deepEqual(codes.filter((code) => !(KNOWN_CODES as readonly string[]).includes(code)), []);
-  assert.deepEqual([...KNOWN_CODES].sort(), KNOWN_CODES);
+  const codes = new Set(Object.values(components.examples).map((example) => example.value.code));
+  codes.delete(undefined);
+  assert.deepEqual([...codes].sort(), [...KNOWN_CODES]);
 });

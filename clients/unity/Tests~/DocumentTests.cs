@@ -104,10 +104,10 @@ namespace GameApi.Tests
         public static Task Every_code_of_the_document_has_a_constant()
         {
             string[] known = typeof(ErrorCodes).GetFields().Select(field => (string)field.GetValue(null)).ToArray();
-            List<string> documented = Regex.Matches(Document.Text, "\"code\":\\s*\"([a-z_]+)\"").Cast<Match>()
-                .Select(match => match.Groups[1].Value).Distinct().ToList();
-            Check.True(documented.Count > 20, "the document has codes");
-            Check.SameSet(new string[0], documented.Except(known), "codes without a constant");
+            string[] own = { ErrorCodes.NetworkError, ErrorCodes.UnexpectedResponse };
+            IEnumerable<string> documented = Regex.Matches(Document.Text, "\"code\":\\s*\"([a-z_]+)\"").Cast<Match>()
+                .Select(match => match.Groups[1].Value).Distinct();
+            Check.SameSet(documented, known.Except(own), "codes");
             return Task.CompletedTask;
         }
 

@@ -28,12 +28,13 @@ namespace GameApi.Tests
             using (var server = new ScriptedServer(replies))
             {
                 Check.Equal("ok", (await server.Client().GetHealthAsync()).Status);
-                List<double> waits = server.Wire.Delays.Select(delay => delay.TotalSeconds).ToList();
+                List<TimeSpan> waits = server.Wire.Delays;
                 Check.Equal(3, waits.Count);
                 for (int index = 0; index < 3; index++)
                 {
-                    double longest = 0.2 * Math.Pow(2, index);
-                    Check.True(waits[index] >= longest / 2 && waits[index] <= longest, "wait " + waits[index]);
+                    var longest = TimeSpan.FromMilliseconds(200 << index);
+                    var shortest = TimeSpan.FromMilliseconds(100 << index);
+                    Check.True(waits[index] >= shortest && waits[index] <= longest, "wait " + waits[index]);
                 }
             }
         }
@@ -137,7 +138,7 @@ namespace GameApi.Tests
                 {
                     await Check.Fails(ErrorCodes.SessionFull, () => call(server.Client()));
                     double wait = server.Wire.Delays.Single().TotalSeconds;
-                    Check.True(wait >= 2 && wait <= 2.2, "waits 2 seconds and a bit, not " + wait);
+                    Check.True(wait >= 2 && wait < 2.25, "waits 2 seconds and a bit, not " + wait);
                 }
                 using (var server = new ScriptedServer(ScriptedServer.Drop, inProgress, inProgress, inProgress))
                 {
@@ -171,7 +172,7 @@ namespace GameApi.Tests
             {
                 await server.Client().GetHealthAsync();
                 double wait = server.Wire.Delays.Single().TotalSeconds;
-                Check.True(wait >= 7 && wait <= 7.2, "waits 7 seconds and a bit, not " + wait);
+                Check.True(wait >= 7 && wait < 7.25, "waits 7 seconds and a bit, not " + wait);
             }
         }
 
@@ -182,7 +183,7 @@ namespace GameApi.Tests
             {
                 await server.Client().GetHealthAsync();
                 double wait = server.Wire.Delays.Single().TotalSeconds;
-                Check.True(wait >= 9 && wait <= 9.2, "waits 9 seconds and a bit, not " + wait);
+                Check.True(wait >= 9 && wait < 9.25, "waits 9 seconds and a bit, not " + wait);
             }
             string past = "Retry-After: Wed, 21 Oct 2015 07:28:09 GMT";
             using (var server = new ScriptedServer(ScriptedServer.Problem("429 Too Many", "rate_limited", past), Ok))
@@ -283,6 +284,7 @@ namespace GameApi.Tests
         }
 
         private static void CheckFirstWait(TimeSpan wait) =>
-            Check.True(wait.TotalSeconds >= 0.1 && wait.TotalSeconds <= 0.2, "the first wait is " + wait);
+            Check.True(
+                wait >= TimeSpan.FromMilliseconds(100) && wait <= TimeSpan.FromMilliseconds(200), "the first wait is " + wait);
     }
 }
