@@ -104,6 +104,14 @@ async def test_a_retried_deletion_that_finds_nothing_has_succeeded(
         await scripted.delete_player("p")
 
 
+async def test_a_deletion_that_was_refused_and_then_finds_nothing_has_failed(
+    scripted: AsyncGameApi, server: ScriptedServer
+) -> None:
+    server.answers = [problem(429, "rate_limited"), problem(404, "player_not_found")]
+    with pytest.raises(NotFound):
+        await scripted.delete_player("p")
+
+
 async def test_a_retried_deletion_that_finds_no_service_has_failed(
     scripted: AsyncGameApi, server: ScriptedServer
 ) -> None:
