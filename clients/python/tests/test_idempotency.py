@@ -107,10 +107,6 @@ class Lossy(httpx.AsyncHTTPTransport):
 async def test_a_post_whose_response_was_lost_creates_once(
     url: str, token: str | None, word: str
 ) -> None:
-    async with httpx.AsyncClient() as http_client:
-        document = (await http_client.get(f"{url}/openapi.json")).text
-    if '"Idempotency-Key"' not in document:
-        pytest.skip("the service has no Idempotency-Key")
     transport = Lossy()
     async with httpx.AsyncClient(transport=transport) as http_client:
         api = AsyncGameApi(url, token=token, http_client=http_client)

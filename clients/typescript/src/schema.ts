@@ -23,7 +23,7 @@ export interface paths {
          * Create Player
          * @description Create a player. A caller with the role `player` creates the player of the own subject.
          *
-         *     Codes: `unauthenticated` (401), `forbidden` (403), `request_timeout` (408), `player_exists` (409), `username_taken` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `request_timeout` (408), `player_exists` (409), `username_taken` (409), `request_in_progress` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `idempotency_key_reused` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         post: operations["createPlayer"];
         delete?: never;
@@ -87,7 +87,7 @@ export interface paths {
          *
          *     A caller with the role `player` is the host; for others the host is optional.
          *
-         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `request_timeout` (408), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `player_not_found` (404), `request_timeout` (408), `already_in_session` (409), `request_in_progress` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `idempotency_key_reused` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         post: operations["createSession"];
         delete?: never;
@@ -137,7 +137,7 @@ export interface paths {
          * Join Session As Party
          * @description Seat a party, all of its players or none, as one version.
          *
-         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
+         *     Codes: `unauthenticated` (401), `forbidden` (403), `session_not_found` (404), `player_not_found` (404), `request_timeout` (408), `session_full` (409), `session_not_joinable` (409), `already_in_session` (409), `request_in_progress` (409), `body_too_large` (413), `unsupported_media_type` (415), `validation_error` (422), `idempotency_key_reused` (422), `rate_limited` (429), `internal_error` (500), `database_unavailable` (503), `keys_unavailable` (503).
          */
         post: operations["joinSessionAsParty"];
         delete?: never;
@@ -803,6 +803,8 @@ export interface components {
     headers: {
         /** @description The version, in quotes: `"3"`. */
         ETag: string;
+        /** @description `true` if this is the answer to an earlier request with the same `Idempotency-Key`; otherwise absent. */
+        "Idempotent-Replayed": "true";
         /** @description The path of the new resource. */
         Location: string;
         /** @description What remains of the rate limit, and in how many seconds some of it returns: `"default";r=599;t=60`. */
@@ -846,6 +848,7 @@ export type SessionStatus = components['schemas']['SessionStatus'];
 export type SessionUpdate = components['schemas']['SessionUpdate'];
 export type Visibility = components['schemas']['Visibility'];
 export type HeaderETag = components['headers']['ETag'];
+export type HeaderIdempotentReplayed = components['headers']['Idempotent-Replayed'];
 export type HeaderLocation = components['headers']['Location'];
 export type HeaderRateLimit = components['headers']['RateLimit'];
 export type HeaderRateLimitPolicy = components['headers']['RateLimit-Policy'];
@@ -973,7 +976,10 @@ export interface operations {
     createPlayer: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeat the request with the same key and body, within 24 hours, to get the first answer without a second effect. A UUID for each new request is a good key. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -991,6 +997,7 @@ export interface operations {
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1034,9 +1041,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `player_exists`: A player with this player_id already exists. `username_taken`: Another player has this username (usernames are case-insensitive). */
+            /** @description `player_exists`: A player with this player_id already exists. `username_taken`: Another player has this username (usernames are case-insensitive). `request_in_progress`: A request with the same `Idempotency-Key` is still running. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1070,7 +1078,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. `idempotency_key_reused`: The same `Idempotency-Key` was sent with another body within the last 24 hours. */
             422: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];
@@ -1364,6 +1372,7 @@ export interface operations {
             /** @description `username_taken`: Another player has this username (usernames are case-insensitive). */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1541,6 +1550,7 @@ export interface operations {
             /** @description `in_session`: The player has a seat in a live session and must leave it first. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1754,7 +1764,10 @@ export interface operations {
     createSession: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeat the request with the same key and body, within 24 hours, to get the first answer without a second effect. A UUID for each new request is a good key. */
+                "Idempotency-Key"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -1772,6 +1785,7 @@ export interface operations {
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1827,9 +1841,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `already_in_session`: The player has a seat in another live session. */
+            /** @description `already_in_session`: The player has a seat in another live session. `request_in_progress`: A request with the same `Idempotency-Key` is still running. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -1863,7 +1878,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. `idempotency_key_reused`: The same `Idempotency-Key` was sent with another body within the last 24 hours. */
             422: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];
@@ -2151,6 +2166,7 @@ export interface operations {
             /** @description `illegal_transition`: The session can't change from its current status to the requested one. `not_enough_players`: Fewer players than `min_players` are seated. `too_many_members`: More players than the new `max_players` are seated. `not_a_member`: The host must be a member of the session. `session_over`: The session has ended and can no longer be changed. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2263,7 +2279,10 @@ export interface operations {
     joinSessionAsParty: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Repeat the request with the same key and body, within 24 hours, to get the first answer without a second effect. A UUID for each new request is a good key. */
+                "Idempotency-Key"?: string;
+            };
             path: {
                 /** @example 01a2055f-6d3b-7c41-9d4e-0c8d53b7a7f1 */
                 session_id: string;
@@ -2283,6 +2302,7 @@ export interface operations {
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
+                    "Idempotent-Replayed": components["headers"]["Idempotent-Replayed"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -2338,9 +2358,10 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. */
+            /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. `request_in_progress`: A request with the same `Idempotency-Key` is still running. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2374,7 +2395,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. */
+            /** @description `validation_error`: The request is malformed; `errors` lists what is wrong, at most 50 mistakes. `idempotency_key_reused`: The same `Idempotency-Key` was sent with another body within the last 24 hours. */
             422: {
                 headers: {
                     RateLimit: components["headers"]["RateLimit"];
@@ -2540,6 +2561,7 @@ export interface operations {
             /** @description `session_full`: The session does not have enough free seats. `session_not_joinable`: The session can't be joined in its current status. `already_in_session`: The player has a seat in another live session. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];
@@ -2881,6 +2903,7 @@ export interface operations {
             /** @description `session_over`: The session has ended and can no longer be changed. */
             409: {
                 headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
                     RateLimit: components["headers"]["RateLimit"];
                     "RateLimit-Policy": components["headers"]["RateLimit-Policy"];
                     "X-Request-ID": components["headers"]["X-Request-ID"];

@@ -94,7 +94,7 @@ func attributes(text string) *api.Attributes {
 }
 
 func createPlayer(body api.PlayerCreate) *api.CreatePlayerResponse {
-	return must(client.CreatePlayerWithResponse(ctx, body))
+	return must(client.CreatePlayerWithResponse(ctx, nil, body))
 }
 
 func updatePlayer(body api.PlayerUpdate) api.Player {
@@ -147,13 +147,13 @@ func refusedPlayers() {
 	long := attributes(`{"text": "` + strings.Repeat("x", 70_000) + `"}`)
 	refused("body_too_large", createPlayer(api.PlayerCreate{Username: ada, Attributes: long}))
 	body := strings.NewReader(`{"username": "ada"}`)
-	text := must(client.CreatePlayerWithBodyWithResponse(ctx, "text/plain", body))
+	text := must(client.CreatePlayerWithBodyWithResponse(ctx, nil, "text/plain", body))
 	refused("unsupported_media_type", text)
 }
 
 func createSession(mode string, body api.SessionCreate) api.Session {
 	body.Name, body.GameMode = "Friday duel", prefix+mode
-	r := must(client.CreateSessionWithResponse(ctx, body))
+	r := must(client.CreateSessionWithResponse(ctx, nil, body))
 	return ok(201, r, r.JSON201)
 }
 
@@ -272,7 +272,7 @@ func lists() {
 	equal(walked, ids)
 
 	party := api.PartyJoin{PlayerIds: []string{dan}}
-	r := must(client.JoinSessionAsPartyWithResponse(ctx, ids[1], party))
+	r := must(client.JoinSessionAsPartyWithResponse(ctx, ids[1], nil, party))
 	equal(ok(200, r, r.JSON200).PlayerCount, int32(1))
 	done(204, must(client.LeaveSessionWithResponse(ctx, ids[1], dan, nil)))
 	done(204, must(client.DeletePlayerWithResponse(ctx, dan, nil)))
