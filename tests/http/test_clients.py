@@ -79,7 +79,9 @@ async def test_a_page_of_a_configured_origin_may_use_the_api(for_pages: Api) -> 
     created = await for_pages.post("/api/v1/players", json=PLAYER, headers={"Origin": PAGE})
     assert created.headers["access-control-allow-origin"] == PAGE
     exposed = created.headers["access-control-expose-headers"].lower().split(", ")
-    assert {"etag", "idempotent-replayed", "location", "retry-after", "x-request-id"} <= set(exposed)
+    assert {"etag", "idempotent-replayed", "location", "retry-after", "x-request-id"} <= set(
+        exposed
+    )
     refused = await for_pages.get("/api/v1/players/nobody", headers={"Origin": PAGE})
     assert_problem(refused, 404, "player_not_found")
     assert refused.headers["access-control-allow-origin"] == PAGE
