@@ -1,13 +1,17 @@
 # Log groups, alarms, and a dashboard of the metrics and logs that the service emits.
 
 locals {
-  log_groups = {
-    service  = local.log_group
-    cluster  = "/aws/eks/${local.cluster_name}/cluster"
-    audit    = "/aws/docdb/${local.database}/audit"
-    profiler = "/aws/docdb/${local.database}/profiler"
-    flow     = "/aws/vpc/game-session/flow"
-  }
+  log_groups = merge(
+    {
+      service  = local.log_group
+      cluster  = "/aws/eks/${local.cluster_name}/cluster"
+      audit    = "/aws/docdb/${local.database}/audit"
+      profiler = "/aws/docdb/${local.database}/profiler"
+      flow     = "/aws/vpc/game-session/flow"
+    },
+    # AWS WAF writes only to log groups with this prefix.
+    length(var.web_acl_rate_limit[*]) == 0 ? {} : { waf = "aws-waf-logs-${local.web_acl}" },
+  )
 }
 
 resource "aws_cloudwatch_log_group" "this" {
@@ -116,8 +120,69 @@ resource "aws_cloudwatch_metric_alarm" "this" {
 }
 
 locals {
+  # The metrics of refused requests, and the percentage of all requests from which on an alarm goes off.
+  refusals = {
+    unauthenticated = { metric = "Unauthenticated", threshold = 10, description = "More than 10% of requests have no valid token (401)" }
+    forbidden       = { metric = "Forbidden", threshold = 10, description = "More than 10% of requests are not allowed for their caller (403)" }
+    rate-limited    = { metric = "RateLimited", threshold = 5, description = "More than 5% of requests exceed a rate limit of the service (429)" }
+  }
+
+  # The entries of a graph: the percentages, and the metrics that they are calculated from.
+  refused_percentages = concat(
+    [["GameSession", "RequestCount", { stat = "Sum", id = "requests", visible = false }]],
+    [for refusal in local.refusals : ["GameSession", refusal.metric, { stat = "Sum", id = lower(refusal.metric), visible = false }]],
+    [for refusal in local.refusals : [{
+      expression = "100 * FILL(${lower(refusal.metric)}, 0) / requests"
+      id         = "percentage_${lower(refusal.metric)}"
+      label      = "${refusal.metric} (%)"
+    }]],
+  )
+
+  # The percentage of `refused` requests among `requests`. Without the minimum, a few requests at night would set off an alarm.
+  refused_percentage = "IF(requests >= 100, 100 * FILL(refused, 0) / requests, 0)"
+}
+
+resource "aws_cloudwatch_metric_alarm" "refusals" {
+  for_each = local.refusals
+
+  alarm_name          = "game-session-${each.key}"
+  alarm_description   = each.value.description
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  evaluation_periods  = 2
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+
+  metric_query {
+    id          = "percentage"
+    label       = "${each.value.metric} (%)"
+    expression  = local.refused_percentage
+    return_data = true
+  }
+
+  dynamic "metric_query" {
+    for_each = { refused = each.value.metric, requests = "RequestCount" }
+
+    content {
+      id          = metric_query.key
+      return_data = false
+
+      metric {
+        namespace   = "GameSession"
+        metric_name = metric_query.value
+        stat        = "Sum"
+        period      = 300
+      }
+    }
+  }
+
+  tags = { Name = "game-session-${each.key}" }
+}
+
+locals {
   # Rows of graphs. A graph has statistics and either metrics, as [namespace, name, dimension, value, ...], or a search for
-  # metrics.
+  # metrics. Entries are added to the graph as they are.
   graphs = [
     [
       { title = "Latency (ms)", stats = ["Average", "p50", "p95", "p99"], metrics = [["GameSession", "APILatency"]] },
@@ -133,6 +198,13 @@ locals {
       { title = "Sessions and seated players", stats = ["Maximum"], metrics = [["GameSession", "LiveSessions"], ["GameSession", "SeatedPlayers"]] },
       { title = "Joins by outcome", stats = ["Sum"], search = "{GameSession,Outcome} MetricName=\"Joins\"" },
       { title = "Sessions created and ended", stats = ["Sum"], metrics = [["GameSession", "SessionsCreated"], ["GameSession", "SessionsEnded"]] },
+    ],
+    [
+      { title = "Refused requests (%)", stats = [], entries = local.refused_percentages },
+      { title = "Refused requests", stats = ["Sum"], metrics = [for refusal in local.refusals : ["GameSession", refusal.metric]] },
+      { title = "Requests blocked by the web ACL", stats = ["Sum"], metrics = [
+        ["AWS/WAFV2", "BlockedRequests", "WebACL", local.web_acl, "Region", var.region, "Rule", "ALL"],
+      ] },
     ],
     [
       { title = "Changes per group commit", stats = ["Average", "Maximum"], metrics = [["GameSession", "GroupCommitSize"]] },
@@ -196,8 +268,9 @@ locals {
               ],
               [
                 for stat in try(graph.search, null) == null ? [] : graph.stats :
-                [{ expression = "SEARCH('${graph.search}', '${stat}', 300)", id = "e1", label = "" }]
+                [{ expression = "SEARCH('${graph.search}', '${stat}', 300)", id = "search_${lower(stat)}", label = "" }]
               ],
+              try(graph.entries, []),
             )
           }
         }

@@ -105,8 +105,8 @@ resource "aws_route_table_association" "private" {
   route_table_id = aws_route_table.private[count.index].id
 }
 
-# VPC endpoints keep requests from pods and nodes to AWS inside the VPC. Pods have no other way to reach AWS: their
-# NetworkPolicy allows only the VPC.
+# VPC endpoints keep requests from pods and nodes to AWS inside the VPC. The NetworkPolicy of the pods allows the VPC and, beyond
+# it, only the issuer of tokens: Cognito has no endpoint for a user pool with a domain, so its keys come through NAT.
 
 resource "aws_vpc_endpoint" "s3" {
   vpc_id            = aws_vpc.this.id
@@ -162,7 +162,7 @@ resource "aws_flow_log" "this" {
 locals {
   nat_gateways = var.nat_gateway_per_zone ? length(var.zones) : 1
 
-  # The service uses the first two and has no other way to reach them. The nodes use the others
+  # The service uses the first two, and must not depend on jwks_cidr to reach them. The nodes use the others
   # if node_endpoints is true, and NAT otherwise.
   interface_endpoints = toset(concat(
     ["logs", "secretsmanager"],

@@ -26,8 +26,16 @@ output "facts" {
     documentdb_secret_arn = local.database_secret_arn
     ecr_registry          = "${var.registry_account_id}.dkr.ecr.${var.registry_region}.amazonaws.com"
     hostname              = var.hostname
+    jwks_cidr             = var.jwks_cidr
+    jwks_url              = local.issuer.jwks_url
+    jwt_audience          = local.issuer.audience
+    jwt_issuer            = local.issuer.issuer
+    jwt_roles_claim       = local.issuer.roles_claim
+    jwt_roles_prefix      = local.issuer.roles_prefix
     vpc_cidr              = var.vpc_cidr
     vpc_id                = aws_vpc.this.id
+    # An empty value would leave a web ACL associated. The AWS Load Balancer Controller removes it if this is "none".
+    web_acl_arn = length(aws_wafv2_web_acl.this) == 0 ? "none" : aws_wafv2_web_acl.this[0].arn
   }
 }
 
@@ -39,4 +47,22 @@ output "release_role_arn" {
 output "alarms_topic_arn" {
   description = "The SNS topic to which alarms are published."
   value       = aws_sns_topic.alarms.arn
+}
+
+output "cognito" {
+  description = "Where clients get their tokens, and the ids of the clients. Null if another issuer is used."
+  value = length(aws_cognito_user_pool.this) == 0 ? null : {
+    sign_in_url = "https://${aws_cognito_user_pool_domain.this[0].domain}.auth.${var.region}.amazoncognito.com/oauth2/authorize"
+    token_url   = "https://${aws_cognito_user_pool_domain.this[0].domain}.auth.${var.region}.amazoncognito.com/oauth2/token"
+    clients = merge(
+      { player = aws_cognito_user_pool_client.player[0].id },
+      { for name, client in aws_cognito_user_pool_client.program : name => client.id },
+    )
+  }
+}
+
+output "cognito_client_secrets" {
+  description = "The secrets of the clients `server` and `admin`. They are in the state as well."
+  value       = { for name, client in aws_cognito_user_pool_client.program : name => client.client_secret }
+  sensitive   = true
 }

@@ -55,6 +55,32 @@ variable "cluster_api_cidrs" {
   }
 }
 
+variable "cognito" {
+  description = "The Cognito user pool that issues the tokens of this environment: the prefix of its domain, which is unique in the region across all accounts, the URLs of the game to which sign-in and sign-out return, and the SES identity and the address that send its emails (by default Cognito sends them itself, at most 50 a day). Null if external_issuer is set."
+  type = object({
+    domain_prefix = string
+    callback_urls = set(string)
+    logout_urls   = optional(set(string))
+    email         = optional(object({ identity_arn = string, from = string }))
+  })
+  default = null
+
+  validation {
+    condition     = var.cognito == null ? true : can(regex("^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", var.cognito.domain_prefix)) && !can(regex("aws|amazon|cognito", var.cognito.domain_prefix))
+    error_message = "cognito.domain_prefix must have 1 to 63 lower-case letters, digits and hyphens, and contain neither aws, amazon nor cognito."
+  }
+
+  validation {
+    condition     = var.cognito == null ? true : length(var.cognito.callback_urls) > 0 && alltrue([for url in setunion(var.cognito.callback_urls, coalesce(var.cognito.logout_urls, toset([]))) : can(regex("^(https://[^ #]+|http://localhost[:/][^ #]*|[a-z][a-z0-9+.-]*\\.[a-z0-9+.-]*:/[^ #]*)$", url))])
+    error_message = "cognito needs at least one callback URL. The URLs must begin with https://, http://localhost or an app's own scheme, such as example.game:/."
+  }
+
+  validation {
+    condition     = try(var.cognito.email, null) == null ? true : can(regex("^arn:aws[-a-z]*:ses:[a-z0-9-]+:[0-9]{12}:identity/.+$", var.cognito.email.identity_arn))
+    error_message = "cognito.email.identity_arn must be the ARN of an identity in SES."
+  }
+}
+
 variable "db_instance_class" {
   description = "The instance class of the database."
   type        = string
@@ -103,6 +129,33 @@ variable "environment" {
   }
 }
 
+variable "external_issuer" {
+  description = "An OpenID Connect provider outside of this environment that issues the tokens: its `iss`, the `aud` of which one has to match, the https URL of its keys, the claim with the roles, and what precedes each role in that claim. Null if cognito is set."
+  type = object({
+    issuer       = string
+    audience     = set(string)
+    jwks_url     = string
+    roles_claim  = optional(string, "roles")
+    roles_prefix = optional(string, "")
+  })
+  default = null
+
+  validation {
+    condition     = (var.external_issuer == null) != (var.cognito == null)
+    error_message = "Set exactly one of cognito and external_issuer: the API needs one issuer of tokens."
+  }
+
+  validation {
+    condition     = var.external_issuer == null ? true : can(regex("^https://[^ ?#@]+$", var.external_issuer.jwks_url)) && length(var.external_issuer.issuer) > 0
+    error_message = "external_issuer.jwks_url must begin with https://, and external_issuer.issuer must not be empty."
+  }
+
+  validation {
+    condition     = var.external_issuer == null ? true : length(var.external_issuer.audience) > 0 && alltrue([for audience in var.external_issuer.audience : can(regex("^[^, ]+$", audience))])
+    error_message = "external_issuer.audience must not be empty, and no audience may contain a comma or a space."
+  }
+}
+
 variable "github_oidc_provider" {
   description = "Whether to create the OIDC identity provider for GitHub. An account can have only one, so set this to false if it exists already."
   type        = bool
@@ -126,6 +179,17 @@ variable "hostname" {
   validation {
     condition     = can(regex("^([a-z0-9]([a-z0-9-]*[a-z0-9])?\\.)+[a-z]{2,}$", var.hostname))
     error_message = "hostname must be a domain name, such as api.game.example."
+  }
+}
+
+variable "jwks_cidr" {
+  description = "The addresses from which pods may fetch the issuer's keys, over HTTPS. Cognito has no fixed addresses, so every address is allowed by default."
+  type        = string
+  default     = "0.0.0.0/0"
+
+  validation {
+    condition     = can(cidrnetmask(var.jwks_cidr))
+    error_message = "jwks_cidr must be an IPv4 CIDR block, such as 203.0.113.0/24."
   }
 }
 
@@ -243,6 +307,17 @@ variable "vpc_cidr" {
   validation {
     condition     = can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.)", var.vpc_cidr))
     error_message = "vpc_cidr must be in a private range: 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16."
+  }
+}
+
+variable "web_acl_rate_limit" {
+  description = "How many requests each client address may make in five minutes. Players behind one address share the limit, and so do game servers behind one NAT gateway. If null, there is no web ACL."
+  type        = number
+  default     = 10000
+
+  validation {
+    condition     = var.web_acl_rate_limit == null ? true : var.web_acl_rate_limit >= 100 && var.web_acl_rate_limit <= 2000000000 && floor(var.web_acl_rate_limit) == var.web_acl_rate_limit
+    error_message = "web_acl_rate_limit must be a whole number from 100 to 2000000000, or null."
   }
 }
 

@@ -9,6 +9,13 @@ certificate_arn    = "arn:aws:acm:eu-central-1:111111111111:certificate/00000000
 cluster_admin_arns = ["arn:aws:iam::111111111111:role/game-session-admin"]
 alarm_emails       = ["game-session-dev@game.example"]
 
+# Players sign in at https://game-studio-dev.auth.eu-central-1.amazoncognito.com.
+cognito = {
+  domain_prefix = "game-studio-dev"
+  callback_urls = ["https://play.dev.game.example/signed-in"]
+  logout_urls   = ["https://play.dev.game.example/"]
+}
+
 # All environments share one registry, which is in this account.
 registry_account_id         = "111111111111"
 registry_region             = "eu-central-1"

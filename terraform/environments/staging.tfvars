@@ -9,6 +9,13 @@ certificate_arn    = "arn:aws:acm:eu-central-1:222222222222:certificate/00000000
 cluster_admin_arns = ["arn:aws:iam::222222222222:role/game-session-admin"]
 alarm_emails       = ["game-session-staging@game.example"]
 
+# Players sign in at https://game-studio-staging.auth.eu-central-1.amazoncognito.com.
+cognito = {
+  domain_prefix = "game-studio-staging"
+  callback_urls = ["https://play.staging.game.example/signed-in"]
+  logout_urls   = ["https://play.staging.game.example/"]
+}
+
 # All environments share one registry, which is in dev's account.
 registry_account_id = "111111111111"
 registry_region     = "eu-central-1"

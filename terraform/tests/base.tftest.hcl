@@ -11,6 +11,13 @@ mock_provider "aws" {
   mock_resource "aws_cloudwatch_log_group" {
     defaults = { arn = "arn:aws:logs:eu-central-1:111111111111:log-group:mock" }
   }
+  mock_resource "aws_cognito_user_pool" {
+    defaults = {
+      arn      = "arn:aws:cognito-idp:eu-central-1:111111111111:userpool/eu-central-1_mock"
+      endpoint = "cognito-idp.eu-central-1.amazonaws.com/eu-central-1_mock"
+      id       = "eu-central-1_mock"
+    }
+  }
   mock_resource "aws_docdb_cluster" {
     defaults = {
       arn      = "arn:aws:rds:eu-central-1:111111111111:cluster:game-session-db"
@@ -46,6 +53,9 @@ mock_provider "aws" {
   }
   mock_resource "aws_vpc" {
     defaults = { id = "vpc-0123456789abcdef0" }
+  }
+  mock_resource "aws_wafv2_web_acl" {
+    defaults = { arn = "arn:aws:wafv2:eu-central-1:111111111111:regional/webacl/game-session/mock" }
   }
 }
 
@@ -159,7 +169,7 @@ run "base" {
 
   assert {
     condition     = alltrue([for name in ["logs", "secretsmanager"] : contains(keys(aws_vpc_endpoint.interface), name)])
-    error_message = "the endpoints that pods need must exist, because pods have no other way to reach AWS"
+    error_message = "the endpoints that pods need must exist, because pods may have no other way to reach AWS"
   }
 
   assert {
@@ -168,7 +178,7 @@ run "base" {
   }
 
   assert {
-    condition     = var.environment != "prod" || (aws_docdb_cluster.this.deletion_protection && !aws_docdb_cluster.this.skip_final_snapshot && aws_docdb_cluster.this.final_snapshot_identifier != null && aws_eks_cluster.this.deletion_protection)
+    condition     = var.environment != "prod" || (aws_docdb_cluster.this.deletion_protection && !aws_docdb_cluster.this.skip_final_snapshot && aws_docdb_cluster.this.final_snapshot_identifier != null && aws_eks_cluster.this.deletion_protection && alltrue([for pool in aws_cognito_user_pool.this : pool.deletion_protection == "ACTIVE"]))
     error_message = "production must have deletion protection and leave a final snapshot"
   }
 
@@ -178,12 +188,81 @@ run "base" {
   }
 }
 
+run "accepts_an_external_issuer" {
+  variables {
+    cognito = null
+    external_issuer = {
+      issuer   = "https://id.example/"
+      audience = ["game", "backend"]
+      jwks_url = "https://id.example/keys"
+    }
+    jwks_cidr = "203.0.113.0/24"
+  }
+
+  assert {
+    condition = length(aws_cognito_user_pool.this) == 0 && output.cognito == null && {
+      for name, fact in output.facts : name => fact if startswith(name, "jw")
+      } == {
+      jwks_cidr        = "203.0.113.0/24"
+      jwks_url         = "https://id.example/keys"
+      jwt_audience     = "backend,game"
+      jwt_issuer       = "https://id.example/"
+      jwt_roles_claim  = "roles"
+      jwt_roles_prefix = ""
+    }
+    error_message = "an external issuer must replace the user pool, and the facts must describe it"
+  }
+}
+
+run "creates_no_web_acl_without_a_limit" {
+  variables {
+    web_acl_rate_limit = null
+  }
+
+  assert {
+    condition     = length(aws_wafv2_web_acl.this) == 0 && output.facts.web_acl_arn == "none"
+    error_message = "without a limit there must be no web ACL, and the fact must be \"none\""
+  }
+}
+
+run "rejects_two_issuers" {
+  command = plan
+
+  variables {
+    external_issuer = { issuer = "https://id.example/", audience = ["game"], jwks_url = "https://id.example/keys" }
+  }
+
+  expect_failures = [var.external_issuer]
+}
+
+run "rejects_no_issuer" {
+  command = plan
+
+  variables {
+    cognito = null
+  }
+
+  expect_failures = [var.external_issuer]
+}
+
+run "rejects_keys_without_tls" {
+  command = plan
+
+  variables {
+    cognito         = null
+    external_issuer = { issuer = "https://id.example/", audience = ["game"], jwks_url = "http://id.example/keys" }
+  }
+
+  expect_failures = [var.external_issuer]
+}
+
 run "rejects_invalid_variables" {
   command = plan
 
   variables {
     account_id         = "12345"
     certificate_arn    = "arn:aws:iam::111111111111:server-certificate/x"
+    cognito            = { domain_prefix = "Game Studio", callback_urls = ["http://play.game.example/"] }
     cluster_admin_arns = []
     cluster_api_cidrs  = ["0.0.0.0/0"]
     db_instance_class  = "t3.medium"
@@ -191,16 +270,19 @@ run "rejects_invalid_variables" {
     db_username        = "admin"
     github_repository  = "game-api"
     hostname           = "https://api.game.example/"
+    jwks_cidr          = "idp.example"
     kubernetes_version = "latest"
     log_retention_days = 42
     node_instance_type = "t3"
     region             = "Frankfurt"
     vpc_cidr           = "8.8.8.0/24"
+    web_acl_rate_limit = 10
   }
 
   expect_failures = [
     var.account_id,
     var.certificate_arn,
+    var.cognito,
     var.cluster_admin_arns,
     var.cluster_api_cidrs,
     var.db_instance_class,
@@ -208,11 +290,13 @@ run "rejects_invalid_variables" {
     var.db_username,
     var.github_repository,
     var.hostname,
+    var.jwks_cidr,
     var.kubernetes_version,
     var.log_retention_days,
     var.node_instance_type,
     var.region,
     var.vpc_cidr,
+    var.web_acl_rate_limit,
   ]
 }
 

@@ -35,6 +35,7 @@ TERRAFORM_RESOURCES = (
     "/github_oidc.tf aws_iam_role.release",
     "/monitoring.tf aws_cloudwatch_log_group.this",
     "/main.tf aws_kms_key.data",
+    "/waf.tf aws_wafv2_web_acl.this",
     "/bootstrap/main.tf aws_s3_bucket.state",
 )
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from gitops import overlay
 from tests.gitops.rules import KUBERNETES, Rule
-from tests.gitops.tree import ROOT, Manifest, Tree, find_one, of_kind, pod_templates
+from tests.gitops.tree import FACTS, ROOT, Manifest, Tree, find_one, of_kind, pod_templates
 
 HOOK = "argocd.argoproj.io/hook"
 WAVE = "argocd.argoproj.io/sync-wave"
@@ -53,7 +53,7 @@ def hook_and_wave(manifest: Manifest) -> tuple[str | None, int]:
 
 
 def every_pod_has_one_network_policy(tree: Tree) -> Iterator[str]:
-    """A pod has one NetworkPolicy, and no policy allows traffic to or from the internet."""
+    """A pod has one NetworkPolicy. On the internet, only the service reaches only the keys."""
     manifests = tree.application("prod")
     policies = of_kind(manifests, "NetworkPolicy")
     for name, template in pod_templates(manifests):
@@ -65,8 +65,16 @@ def every_pod_has_one_network_policy(tree: Tree) -> Iterator[str]:
         ]
         if [policy["spec"]["policyTypes"] for policy in own] != [["Ingress", "Egress"]]:
             yield f"{name} has {len(own)} policies, but needs one for ingress and egress"
+    keys = {
+        "to": [{"ipBlock": {"cidr": FACTS["jwks_cidr"]}}],
+        "ports": [{"protocol": "TCP", "port": 443}],
+    }
+    if find_one(manifests, "NetworkPolicy", "game-api")["spec"]["egress"].count(keys) != 1:
+        yield "the service cannot fetch the keys of the issuer"
     for policy in policies:
         for rule in policy["spec"]["egress"] + policy["spec"].get("ingress", []):
+            if rule == keys and policy["metadata"]["name"] == "game-api":
+                continue
             for peer in rule.get("to", rule.get("from", [{}])) or [{}]:
                 if peer.get("ipBlock", {}).get("cidr", "x").endswith("/0") or not peer:
                     yield f"NetworkPolicy {policy['metadata']['name']} is open to the internet"

@@ -28,6 +28,8 @@ CHECKED_PATHS = (
 )
 """The files and folders that the rules and checkov read."""
 
+ISSUER = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_AbC"
+
 FACTS = {
     "aws_region": "eu-central-1",
     "certificate_arn": "arn:aws:acm:eu-central-1:123456789012:certificate/0a1b2c3d",
@@ -35,10 +37,17 @@ FACTS = {
     "documentdb_secret_arn": "arn:aws:secretsmanager:eu-central-1:123456789012:secret:db-AbCdEf",
     "ecr_registry": "123456789012.dkr.ecr.eu-central-1.amazonaws.com",
     "hostname": "api.game.example",
+    "jwks_cidr": "0.0.0.0/0",
+    "jwks_url": f"{ISSUER}/.well-known/jwks.json",
+    "jwt_audience": "1a2b3c,4d5e6f,7a8b9c",
+    "jwt_issuer": ISSUER,
+    "jwt_roles_claim": "scope",
+    "jwt_roles_prefix": "game-api/",
     "repository_revision": "main",
     "repository_url": "https://git.example/game/game-api.git",
     "vpc_cidr": "10.20.0.0/16",
     "vpc_id": "vpc-0a1b2c3d",
+    "web_acl_arn": "arn:aws:wafv2:eu-central-1:123456789012:regional/webacl/game-session/0a1b2c3d",
 }
 """Example facts. Terraform writes them to the annotations of the cluster's Secret in Argo CD."""
 

@@ -26,7 +26,7 @@ def resources_of_type(outcome: Outcome, kind: str) -> list[Resource]:
 def policy_documents(outcome: Outcome) -> Iterator[tuple[str, dict[str, Any]]]:
     """The address and the document of every policy."""
     for resource in outcome.resources:
-        for name in ("policy", "assume_role_policy"):
+        for name in ("policy", "policy_document", "assume_role_policy"):
             text = resource.values.get(name)
             if text and "Statement" in text:
                 yield f"{resource.address}.{name}", json.loads(text)

@@ -10,6 +10,7 @@ import yaml
 
 from tests.gitops import rules as manifest_rules
 from tests.gitops.tree import ROOT, Tree, requires
+from tests.terraform import access_rules
 from tests.terraform.configurations import CONFIGURATIONS, ENVIRONMENTS, Outcome, Terraform
 from tests.terraform.rules import RULES, Rule
 
@@ -44,7 +45,7 @@ def test_the_argocd_configuration_passes_its_tests(terraform: Terraform, environ
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", (*RULES, *access_rules.RULES), ids=lambda rule: rule.__name__)
 def test_a_rule_holds(base: dict[str, Outcome], environment: str, rule: Rule) -> None:
     assert list(rule(base[environment])) == []
 
@@ -90,9 +91,13 @@ def test_every_variable_has_a_description_a_type_and_a_validation() -> None:
             assert "validation {" in block or re.search(r"type += bool", block), name
 
 
-def test_no_two_environments_share_an_account_a_network_or_a_state_bucket() -> None:
+def test_no_two_environments_share_an_account_a_network_a_domain_or_a_state_bucket() -> None:
     folder = ROOT / "terraform/environments"
-    for pattern in (r'^account_id +=\s*"(\d+)"', r'^vpc_cidr +=\s*"(\S+)"'):
+    for pattern in (
+        r'^account_id +=\s*"(\d+)"',
+        r'^vpc_cidr +=\s*"(\S+)"',
+        r'^  domain_prefix +=\s*"(\S+)"',  # The domain of a user pool is unique in its region.
+    ):
         files = [folder / f"{environment}.tfvars" for environment in ENVIRONMENTS]
         values = [re.findall(pattern, file.read_text(), re.MULTILINE)[0] for file in files]
         assert len(set(values)) == len(ENVIRONMENTS)

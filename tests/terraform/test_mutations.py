@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.terraform import access_rules
 from tests.terraform.configurations import Terraform
 from tests.terraform.rules import RULES
 
@@ -103,6 +104,81 @@ MISTAKES = (
         "a log table queries logger, which is not a field there",
     ),
     Mistake("main.tf", 'tags = { Name = "game-session-data" }', "", "has no tag Name"),
+    Mistake(
+        "cognito.tf", '= ["code"]', '= ["code", "implicit"]', "the client player may use the flows"
+    ),
+    Mistake(
+        "cognito.tf", "generate_secret = false", "generate_secret = true", "player has a secret"
+    ),
+    Mistake(
+        "cognito.tf",
+        "ALLOW_USER_SRP_AUTH",
+        "ALLOW_USER_PASSWORD_AUTH",
+        "the client player may use ['ALLOW_USER_PASSWORD_AUTH'] of Cognito's API",
+    ),
+    Mistake(
+        "cognito.tf",
+        "access_token_validity  = 60",
+        "access_token_validity  = 720",
+        "the access tokens of the client player are valid for (720, 'minutes')",
+    ),
+    Mistake(
+        "cognito.tf",
+        "identifier}/${each.key}",
+        "identifier}/admin",
+        "the client server may get the scopes ['game-api/admin']",
+    ),
+    Mistake(
+        "cognito.tf", 'feature                    = "ENABLED"', 'feature = "DISABLED"', "rotate"
+    ),
+    Mistake(
+        "cognito.tf",
+        "[for client in aws_cognito_user_pool_client.program : client.id]",
+        "[]",
+        "the fact jwt_audience is",
+    ),
+    Mistake(
+        "cognito.tf",
+        'var.protected ? "ACTIVE"',
+        'var.protected ? "INACTIVE"',
+        "production must have deletion protection",
+    ),
+    Mistake(
+        "outputs.tf",
+        "name => client.id }",
+        "name => nonsensitive(client.client_secret) }",
+        "an output shows the secret of the client",
+    ),
+    Mistake(
+        "waf.tf",
+        "    action {\n      block {",
+        "    action {\n      count {}\n      block {",
+        "the rule of the web ACL does not block",
+    ),
+    Mistake("waf.tf", '"Retry-After"', '"X-Wait"', "the web ACL answers with"),
+    Mistake("waf.tf", '"authorization"', '"cookie"', "the log of the web ACL redacts"),
+    Mistake(
+        "waf.tf",
+        "sampled_requests_enabled   = false",
+        "sampled_requests_enabled   = true",
+        "samples of rate-per-address contain tokens",
+    ),
+    Mistake("monitoring.tf", "requests >= 100", "requests >= 1", "goes off after few requests"),
+    Mistake(
+        "monitoring.tf",
+        'metric = "Forbidden"',
+        'metric = "Denied"',
+        "watches Denied, which is not emitted",
+    ),
+    Mistake(
+        "monitoring.tf", '"percentage_${lower(refusal.metric)}"', '"percentage"', "has the ids"
+    ),
+    Mistake(
+        "variables.tf",
+        "(var.external_issuer == null) != (var.cognito == null)",
+        "var.external_issuer != null || var.cognito != null",
+        "Missing expected failure",
+    ),
     Mistake("argocd/values.tf", "role:readonly", "role:admin", "read-only access", "argocd"),
     Mistake(
         "argocd/bootstrap.tf",
@@ -124,5 +200,5 @@ def test_a_mistake_is_detected(tmp_path: Path, terraform: Terraform, mistake: Mi
     outcome = copy.test(mistake.configuration, "prod")
     messages = [outcome.diagnostics]
     if mistake.configuration == "." and outcome.resources:
-        messages += [message for rule in RULES for message in rule(outcome)]
+        messages += [message for rule in (*RULES, *access_rules.RULES) for message in rule(outcome)]
     assert mistake.message in "\n".join(messages), messages

@@ -27,8 +27,15 @@ override_data {
         documentdb_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:rds!cluster-mock-AbCdEf"
         ecr_registry          = "111111111111.dkr.ecr.eu-central-1.amazonaws.com"
         hostname              = "api.game.example"
+        jwks_cidr             = "0.0.0.0/0"
+        jwks_url              = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_mock/.well-known/jwks.json"
+        jwt_audience          = "mock-admin,mock-player,mock-server"
+        jwt_issuer            = "https://cognito-idp.eu-central-1.amazonaws.com/eu-central-1_mock"
+        jwt_roles_claim       = "scope"
+        jwt_roles_prefix      = "game-api/"
         vpc_cidr              = "10.10.0.0/16"
         vpc_id                = "vpc-0123456789abcdef0"
+        web_acl_arn           = "arn:aws:wafv2:eu-central-1:111111111111:regional/webacl/game-session/mock"
       }
     }
   }
