@@ -20,7 +20,7 @@ from pymongo.errors import PyMongoError
 from game_api import __version__
 from game_api.access.caller import ROLES, Caller
 from game_api.access.policy import table
-from game_api.access.tokens import mint
+from game_api.access.tokens import MAX_SUBJECT, mint, valid_subject
 from game_api.app import create_app, prepare_database
 from game_api.database.client import (
     Database,
@@ -275,7 +275,9 @@ def arguments() -> argparse.Namespace:
         help="print a token for development, signed with GAME_API_JWT_SECRET",
         epilog="example: game-api token --role player --subject ada",
     )
-    token.add_argument("--role", action="append", required=True, choices=ROLES)
+    token.add_argument(
+        "--role", action="append", required=True, choices=ROLES, help="may be repeated"
+    )
     token.add_argument("--subject", required=True, help="for a player: the player_id")
     token.add_argument(
         "--expires-in", type=int, default=3600, metavar="SECONDS", help="the default is 3600"
@@ -287,14 +289,18 @@ def print_token(settings: Settings, options: argparse.Namespace) -> None:
     """Print a token. Raises SettingsError."""
     mistakes = []
     if settings.jwt_secret is None:
-        mistakes.append("set GAME_API_JWT_SECRET: tokens are signed with it")
+        mistakes.append(
+            "set GAME_API_JWT_SECRET: tokens are signed with it"
+            if settings.jwks_url is None
+            else "the identity provider of GAME_API_JWKS_URL signs the tokens"
+        )
     if options.expires_in < 1:
         mistakes.append("--expires-in must be at least 1")
     caller = Caller(options.subject, frozenset(options.role))
-    if not options.subject:
-        mistakes.append("--subject must not be empty")
-    elif "player" in options.role and caller.player_id is None:
-        mistakes.append("--subject must be the player_id: 1-64 letters, digits, _ or -")
+    if "player" in options.role and caller.player_id is None:
+        mistakes.append("--subject must be a player_id: 1-64 letters, digits, _ or -")
+    elif not valid_subject(options.subject):
+        mistakes.append(f"--subject must have 1-{MAX_SUBJECT} printable characters")
     if mistakes:
         raise SettingsError(mistakes)
     print(mint(settings, options.subject, options.role, options.expires_in))

@@ -32,11 +32,14 @@ OPTIONS: Any = {
     "enforce_minimum_key_length": True,
 }
 
+INVALID_SUBJECT = f"The subject (`sub`) must be a printable text of 1-{MAX_SUBJECT} characters."
+MALFORMED = "The token is malformed."
 REASONS: Sequence[tuple[type[jwt.PyJWTError], str]] = (
     (jwt.InvalidSignatureError, "The signature of the token is wrong."),
     (jwt.InvalidIssuerError, "The token is from another issuer."),
-    (jwt.exceptions.InvalidSubjectError, "The token has no valid subject (`sub`)."),
-    (jwt.MissingRequiredClaimError, "The token needs the claims `exp` and `sub`."),
+    (jwt.exceptions.InvalidSubjectError, INVALID_SUBJECT),
+    (jwt.DecodeError, MALFORMED),
+    (jwt.InvalidTokenError, "The header of the token has a `kid` or `crit` that is not supported."),
 )
 """What to tell the client, by the error of PyJWT, whose own texts may quote the token."""
 
@@ -95,12 +98,12 @@ class Authenticator:
         except jwt.PyJWTError as error:
             raise Unauthenticated(reason(error), invalid=True) from None
         except (ValueError, RecursionError):
-            raise Unauthenticated("The token is malformed.", invalid=True) from None
+            raise Unauthenticated(MALFORMED, invalid=True) from None
         check_times(claims, self._clock())
         check_audience(claims, self._settings.jwt_audience)
         subject = claims["sub"]
-        if not 0 < len(subject) <= MAX_SUBJECT:
-            raise Unauthenticated("The token has no valid subject (`sub`).", invalid=True)
+        if not valid_subject(subject):
+            raise Unauthenticated(INVALID_SUBJECT, invalid=True)
         caller = Caller(subject, roles_of(claims, self._settings))
         self._verified[digest] = Verified(caller, claims["exp"] + LEEWAY, version)
         if len(self._verified) > CACHED_TOKENS:
@@ -110,12 +113,22 @@ class Authenticator:
     async def _key_of(self, token: bytes) -> Key:
         """The key that the token names. Raises Unauthenticated or KeysUnavailable."""
         try:
-            header: Mapping[str, Any] = jwt.get_unverified_header(token)
-        except (jwt.PyJWTError, ValueError, RecursionError):
-            raise Unauthenticated("The token is malformed.", invalid=True) from None
-        key = await self._keys.find(header.get("alg"), header.get("kid"))
+            # The header alone, because PyJWT would decode the rest as well.
+            head = token.partition(b".")[0] + b".."
+            header: Mapping[str, Any] = jwt.get_unverified_header(head)
+        except jwt.PyJWTError as error:
+            raise Unauthenticated(reason(error), invalid=True) from None
+        except (ValueError, RecursionError):
+            raise Unauthenticated(MALFORMED, invalid=True) from None
+        algorithm: Any = header.get("alg")
+        kid: Any = header.get("kid")
+        if algorithm not in self._keys.algorithms:
+            accepted = " or ".join(self._keys.algorithms)
+            raise Unauthenticated(f"The token must be signed with {accepted}.", invalid=True)
+        key = await self._keys.find(algorithm, kid)
         if key is None:
-            raise Unauthenticated("The token is signed with an unknown key.", invalid=True)
+            known = "is signed with an unknown key" if kid is not None else "must name its key"
+            raise Unauthenticated(f"The token {known} (`kid`).", invalid=True)
         return key
 
 
@@ -129,16 +142,27 @@ def bearer_token(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     scheme, _, token = given[0].partition(b" ")
     if scheme.lower() != b"bearer":
         raise Unauthenticated("The scheme of Authorization must be Bearer.")
-    if not token or len(token) > MAX_TOKEN_BYTES:
-        raise Unauthenticated("The token is empty or too long.", invalid=True)
+    if len(token) > MAX_TOKEN_BYTES:
+        raise Unauthenticated(f"The token is longer than {MAX_TOKEN_BYTES} bytes.", invalid=True)
+    token = token.lstrip(b" ")  # RFC 9110 allows several spaces.
+    if not token:
+        raise Unauthenticated("The header Authorization has no token.", invalid=True)
     return token
 
 
 def reason(error: jwt.PyJWTError) -> str:
     """What is wrong with a token, without any part of it."""
-    return next(
-        (text for kind, text in REASONS if isinstance(error, kind)), "The token is malformed."
-    )
+    if isinstance(error, jwt.MissingRequiredClaimError):
+        return f"The token needs the claim `{error.claim}`."
+    return next((text for kind, text in REASONS if isinstance(error, kind)), MALFORMED)
+
+
+def valid_subject(subject: str) -> bool:
+    """Whether the text may name a principal.
+
+    Control characters and lone surrogates could be neither stored nor compared reliably.
+    """
+    return 0 < len(subject) <= MAX_SUBJECT and subject.isprintable()
 
 
 def check_times(claims: Mapping[str, Any], now: float) -> None:

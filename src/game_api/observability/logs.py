@@ -285,7 +285,7 @@ def configure(settings: Settings, metrics: Metrics) -> Logs:
     setattr(logging, "logAsyncioTasks", False)  # Python 3.12 has it, but typeshed does not.
     logging.basicConfig(level=settings.log_level.upper(), handlers=[queue], force=True)
     logging.getLogger(METRICS_LOGGER).setLevel(logging.INFO)
-    for verbose in ("botocore", "boto3", "urllib3", "pymongo"):
+    for verbose in ("botocore", "boto3", "urllib3", "pymongo", "httpx2", "httpcore2"):
         logging.getLogger(verbose).setLevel(logging.WARNING)
     logging.captureWarnings(True)
     return Logs(queue, cloudwatch, readable=readable, redactor=redactor)
