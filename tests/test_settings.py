@@ -42,6 +42,8 @@ REMOTE = {"ENVIRONMENT": "dev", "MONGODB_URI": "mongodb://h/"}
         ),
         ({**JWT, "JWKS_URL": "http://x", **ISSUER}, "GAME_API_AUTH=jwt requires one of"),
         ({"JWT_SECRET": "x" * 31}, "GAME_API_JWT_SECRET: must have at least 32 bytes"),
+        ({"JWT_SECRET": '{"kty": "oct"}' + " " * 32}, "GAME_API_JWT_SECRET: must not be a public"),
+        ({"JWT_SECRET": f"ssh-rsa {'A' * 32}"}, "GAME_API_JWT_SECRET: must not be a public key"),
         (
             {"AUTH": "jwt", "JWKS_URL": "http://x/keys", "JWT_ISSUER": "x"},
             "GAME_API_JWKS_URL requires GAME_API_JWT_ISSUER and GAME_API_JWT_AUDIENCE",

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import limits
+from jwt import InvalidKeyError
+from jwt.algorithms import HMACAlgorithm
 from limits import RateLimitItem, RateLimitItemPerMinute
 from pydantic import (
     Field,
@@ -41,6 +43,7 @@ LONGEST_RETENTION = 10 * 365 * 86400
 
 SHORTEST_SECRET = 32
 """The number of bytes of a secret for HS256, which RFC 7518 requires."""
+HMAC_SHA256 = HMACAlgorithm(HMACAlgorithm.SHA256)
 HIGHEST_LIMIT = 100_000
 """Each request within a limit takes some memory until its period has passed."""
 
@@ -212,9 +215,14 @@ class Settings(BaseSettings):
 
     @field_validator("jwt_secret")
     @classmethod
-    def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
+    def _fit_to_sign(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value().encode()) < SHORTEST_SECRET:
             raise ValueError(f"must have at least {SHORTEST_SECRET} bytes")
+        try:
+            if secret is not None:
+                HMAC_SHA256.prepare_key(secret.get_secret_value())
+        except InvalidKeyError:  # PyJWT would refuse every token.
+            raise ValueError("must not be a public key, a certificate or a JWK") from None
         return secret
 
     @field_validator("rate_limit", "auth_failure_limit", mode="before")
