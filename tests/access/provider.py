@@ -2,15 +2,22 @@
 
 import base64
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any, Self
 
 import jwt
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from jwt.algorithms import ECAlgorithm, RSAAlgorithm
 
 ISSUER = "https://issuer.example"
@@ -81,6 +88,7 @@ class Provider:
 
     keys: list[dict[str, Any]] = field(default_factory=list)
     respond: Callable[[BaseHTTPRequestHandler], None] | None = None
+    tls: ssl.SSLContext | None = None
     requests: int = 0
 
     def __enter__(self) -> Self:
@@ -98,12 +106,18 @@ class Provider:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if self.tls is not None:
+            # Each connection makes its handshake in a thread of its own, at the first read.
+            self._server.socket = self.tls.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, args=(0.02,), daemon=True
         )
         self._thread.start()
-        self.url = f"http://127.0.0.1:{self._server.server_port}/keys"
+        scheme = "http" if self.tls is None else "https"
+        self.url = f"{scheme}://127.0.0.1:{self._server.server_port}/keys"
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,3 +136,20 @@ def send(handler: BaseHTTPRequestHandler, status: int, body: bytes, **headers: s
         handler.wfile.write(body)
     except OSError:
         pass
+
+
+def self_signed(directory: Path) -> Path:
+    """A file with a private key and its certificate for 127.0.0.1."""
+    private, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    now, address = datetime.now(UTC), x509.IPAddress(ip_address("127.0.0.1"))
+    certificate = (
+        x509.CertificateBuilder(name, name, private.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=True)
+        .sign(private, hashes.SHA256())
+    )
+    path = directory / "certificate.pem"
+    key = private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    path.write_bytes(key + certificate.public_bytes(Encoding.PEM))
+    return path

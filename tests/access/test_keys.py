@@ -3,56 +3,39 @@
 import asyncio
 import json
 import logging
+import ssl
+import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
+from pathlib import Path
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from game_api.access import keys
+from game_api.access import published
 from game_api.access.errors import KeysUnavailable, Unauthenticated
-from game_api.access.tokens import Authenticator
-from game_api.settings import Settings
-from tests.access.provider import AUDIENCE, ISSUER, Provider, SigningKey, bearer, claims, send
-from tests.waiting import WAIT_SECONDS
+from tests.access.provider import Provider, SigningKey, claims, self_signed, send
+from tests.access.verification import accepts, authenticating, signed
+from tests.waiting import WAIT_SECONDS, wait_until_async
 
 OLD, NEW = SigningKey.rsa("old"), SigningKey.ec("new")
+KEY_SET = json.dumps({"keys": [OLD.jwk()]}).encode()
 
 
-@asynccontextmanager
-async def authenticating(url: str) -> AsyncIterator[Authenticator]:
-    settings = Settings(auth="jwt", jwks_url=url, jwt_issuer=ISSUER, jwt_audience=(AUDIENCE,))
-    async with Authenticator(settings) as authenticator:
-        yield authenticator
-
-
-async def accepts(authenticator: Authenticator, token: str) -> bool:
-    """Whether the token is accepted. Raises KeysUnavailable."""
-    try:
-        await authenticator.authenticate(bearer(token))
-    except Unauthenticated:
-        return False
-    return True
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not await condition():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait longer than three seconds for a provider on a slow machine."""
+    monkeypatch.setattr(published, "FETCH_SECONDS", WAIT_SECONDS)
 
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fetch the keys again much more often."""
-    monkeypatch.setattr(keys, "REFRESH_SECONDS", 0.05)
-    monkeypatch.setattr(keys, "UNKNOWN_SECONDS", 0.05)
-    monkeypatch.setattr(keys, "FIRST_RETRY", 0.05)
-    monkeypatch.setattr(keys, "LONGEST_RETRY", 0.1)
+    monkeypatch.setattr(published, "REFRESH_SECONDS", 0.05)
+    monkeypatch.setattr(published, "UNKNOWN_SECONDS", 0.05)
+    monkeypatch.setattr(published, "FIRST_RETRY", 0.05)
+    monkeypatch.setattr(published, "LONGEST_RETRY", 0.1)
 
 
 async def test_a_new_key_is_found_at_the_first_token_that_names_it() -> None:
@@ -78,6 +61,15 @@ async def test_made_up_keys_do_not_flood_the_provider() -> None:
             assert await accepts(authenticator, OLD.token())
 
 
+async def test_a_key_for_another_algorithm_is_not_looked_for() -> None:
+    with Provider([OLD.jwk()]) as provider:
+        async with authenticating(provider.url) as authenticator:
+            assert await accepts(authenticator, OLD.token())
+            for algorithm in ("HS256", "HS512", "none"):
+                assert not await accepts(authenticator, signed(alg=algorithm, kid="unknown"))
+            assert provider.requests == 1
+
+
 async def test_tokens_of_an_unknown_key_wait_for_one_fetch() -> None:
     with Provider([OLD.jwk()]) as provider:
         async with authenticating(provider.url) as authenticator:
@@ -88,28 +80,78 @@ async def test_tokens_of_an_unknown_key_wait_for_one_fetch() -> None:
             assert provider.requests == 2
 
 
-async def test_a_rotation_fails_no_request(quick: None) -> None:
-    """Tokens of the old and of the new key arrive all the time; the keys overlap."""
+async def test_a_fetch_that_began_before_a_key_was_published_is_followed_by_another() -> None:
+    """The first answer is made before the key is published, and is sent afterwards."""
+    released, made = threading.Event(), threading.Event()
+
+    def late(handler: BaseHTTPRequestHandler) -> None:
+        made.set()
+        released.wait(WAIT_SECONDS)
+        send(handler, 200, KEY_SET)
+
+    with Provider(respond=late) as provider:
+        async with authenticating(provider.url) as authenticator:
+            await asyncio.to_thread(made.wait, WAIT_SECONDS)
+            provider.respond = None
+            provider.keys = [OLD.jwk(), NEW.jwk()]
+            tokens = [NEW.token(claims(n=number)) for number in range(20)]
+            waiting = [asyncio.create_task(accepts(authenticator, token)) for token in tokens]
+            await asyncio.sleep(0)
+            released.set()
+            assert all(await asyncio.gather(*waiting))
+            assert provider.requests == 2
+
+
+async def test_tokens_of_known_keys_do_not_wait_for_a_fetch() -> None:
     with Provider([OLD.jwk()]) as provider:
         async with authenticating(provider.url) as authenticator:
-            signing, failures, served, over = [OLD], 0, 0, asyncio.Event()
+            assert await accepts(authenticator, OLD.token())
+            released = threading.Event()
 
-            async def client(number: int) -> None:
+            def hang(handler: BaseHTTPRequestHandler) -> None:
+                released.wait(WAIT_SECONDS)
+                away(handler)
+
+            provider.respond = hang
+            unknown = asyncio.create_task(accepts(authenticator, NEW.token()))
+            await wait_until_async(lambda: provider.requests == 2)
+            for number in range(20):
+                assert await accepts(authenticator, OLD.token(claims(n=number)))
+            assert not unknown.done()
+            released.set()
+            assert not await unknown
+
+
+@pytest.mark.parametrize("overlap", [True, False], ids=["with overlap", "without overlap"])
+async def test_a_rotation_fails_no_request_that_is_signed_with_a_published_key(
+    quick: None, overlap: bool
+) -> None:
+    """50 clients send tokens of the old and of the new key, while the keys change three times."""
+    with Provider([OLD.jwk()]) as provider:
+        async with authenticating(provider.url) as authenticator:
+            assert await accepts(authenticator, OLD.token())
+            signing, failures, served, over = OLD, 0, 0, asyncio.Event()
+
+            async def client(name: str) -> None:
                 nonlocal failures, served
                 while not over.is_set():
-                    token = signing[-1].token(claims(f"player-{number}", n=served))
-                    failures += not await accepts(authenticator, token)
+                    key = signing
+                    accepted = await accepts(authenticator, key.token(claims(name, n=served)))
+                    failures += not accepted and key.jwk() in provider.keys
                     served += 1
                     await asyncio.sleep(0)
 
-            clients = [asyncio.create_task(client(number)) for number in range(10)]
-            rotations = [NEW, SigningKey.rsa("third"), SigningKey.ec("fourth")]
-            for key in rotations:
-                provider.keys.append(key.jwk())
-                await asyncio.sleep(0.2)  # The provider publishes a key before it signs with it.
-                signing.append(key)
-                await asyncio.sleep(0.2)
-                provider.keys.pop(0)
+            clients = [asyncio.create_task(client(f"player-{number}")) for number in range(50)]
+            for key in (NEW, SigningKey.rsa("third"), SigningKey.ec("fourth")):
+                if overlap:  # A provider publishes a key before it signs with it.
+                    provider.keys.append(key.jwk())
+                    await asyncio.sleep(0.2)
+                    signing = key
+                    await asyncio.sleep(0.2)
+                    provider.keys.pop(0)
+                else:
+                    provider.keys[:] = [key.jwk()]
+                    signing = key
                 await asyncio.sleep(0.2)
             over.set()
             await asyncio.gather(*clients)
@@ -127,7 +169,7 @@ async def test_a_key_that_is_gone_ends_at_once(quick: None) -> None:
             async def refused() -> bool:
                 return not await accepts(authenticator, old)
 
-            await eventually(refused)
+            await wait_until_async(refused)
             assert await accepts(authenticator, new)
 
 
@@ -137,7 +179,7 @@ def away(handler: BaseHTTPRequestHandler) -> None:
 
 
 def status(code: int) -> Callable[[BaseHTTPRequestHandler], None]:
-    return lambda handler: send(handler, code, b'{"keys": []}')
+    return lambda handler: send(handler, code, KEY_SET)
 
 
 def document(content: Any, **headers: str) -> Callable[[BaseHTTPRequestHandler], None]:
@@ -146,7 +188,9 @@ def document(content: Any, **headers: str) -> Callable[[BaseHTTPRequestHandler],
 
 
 def elsewhere(handler: BaseHTTPRequestHandler) -> None:
-    send(handler, 302, b"", Location="http://127.0.0.1:1/keys")
+    """Redirect to another path, where the keys are."""
+    redirects = handler.path == "/keys"
+    send(handler, 302 if redirects else 200, KEY_SET, Location="/other")
 
 
 def trickle(handler: BaseHTTPRequestHandler) -> None:
@@ -174,7 +218,7 @@ UNREADABLE = {
     "keys that are no objects": document({"keys": [1, "x", None]}),
     "a number for the keys": document({"keys": 5}),
     "nested deeply": document(b"[" * 100_000),
-    "larger than 256 KiB": document(b" " * 300_000 + b'{"keys": []}'),
+    "larger than 256 KiB": document(b" " * 256 * 1024 + KEY_SET),
     "compressed": document(b"\x1f\x8b" + b"x" * 100, Content_Encoding="gzip"),
     "only keys that are not used": document({"keys": [OLD.jwk(use="enc")]}),
 }
@@ -190,19 +234,13 @@ async def test_the_last_keys_stay_in_use(
             assert await accepts(authenticator, OLD.token())
             provider.respond, seen = UNREADABLE[problem], provider.requests
 
-            async def asked_again() -> bool:
-                return provider.requests > seen + 3
-
-            await eventually(asked_again)
+            await wait_until_async(lambda: provider.requests > seen + 3)
             assert await accepts(authenticator, OLD.token())
             assert await accepts(authenticator, OLD.token(claims("bob")))
             provider.respond = None
             provider.keys.append(NEW.jwk())
 
-            async def recovered() -> bool:
-                return await accepts(authenticator, NEW.token())
-
-            await eventually(recovered)
+            await wait_until_async(lambda: accepts(authenticator, NEW.token()))
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert len(warnings) == 1 and "the last ones stay in use" in warnings[0].message
     assert "could be fetched again" in caplog.text
@@ -211,8 +249,8 @@ async def test_the_last_keys_stay_in_use(
 async def test_a_slow_provider_has_three_seconds(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(keys, "FETCH_SECONDS", 0.3)
-    monkeypatch.setattr(keys, "UNKNOWN_SECONDS", 0)
+    monkeypatch.setattr(published, "FETCH_SECONDS", 0.3)
+    monkeypatch.setattr(published, "UNKNOWN_SECONDS", 0)
     with Provider([OLD.jwk()]) as provider:
         async with authenticating(provider.url) as authenticator:
             assert await accepts(authenticator, OLD.token())
@@ -242,7 +280,7 @@ async def test_without_keys_every_token_is_told_to_come_back(quick: None) -> Non
                 except KeysUnavailable:
                     return False
 
-            await eventually(recovered)
+            await wait_until_async(recovered)
 
 
 async def test_a_provider_that_nobody_can_reach_keeps_nothing_from_starting() -> None:
@@ -251,71 +289,70 @@ async def test_a_provider_that_nobody_can_reach_keeps_nothing_from_starting() ->
             await accepts(authenticator, OLD.token())
 
 
-PUBLIC = OLD.jwk()
-UNUSABLE = {
-    "a short RSA key": SigningKey.rsa("weak", 1024).jwk(),
-    "for encryption": OLD.jwk(use="enc"),
-    "for signing only": OLD.jwk(key_ops=["sign"]),
-    "of another algorithm": OLD.jwk(alg="RS512"),
-    "an RSA key for ES256": OLD.jwk(alg="ES256"),
-    "a secret": {"kty": "oct", "k": "c2VjcmV0", "kid": "old", "alg": "HS256"},
-    "a private key": OLD.jwk(d="AQAB"),
-    "another curve": SigningKey.ec("p384", ec.SECP384R1()).jwk(),
-    "an Edwards curve": {"kty": "OKP", "crv": "Ed25519", "x": "AAAA", "kid": "ed"},
-    "a point that is not on the curve": NEW.jwk(x=NEW.jwk()["y"]),
-    "no modulus": {"kty": "RSA", "e": "AQAB", "kid": "old"},
-    "no base64": OLD.jwk(n="!!!"),
-    "a modulus that is a number": OLD.jwk(n=5),
-    "operations that are no list": OLD.jwk(key_ops=5),
-    "a type that is an object": OLD.jwk(kty={}),
-    "an algorithm that is a list": OLD.jwk(alg=["RS256"]),
-}
-
-
-async def test_members_that_are_no_objects_are_ignored() -> None:
-    members: list[Any] = [5, None, "x", [], OLD.jwk()]
-    with Provider(members) as provider:
+async def test_a_provider_that_does_not_answer_at_the_start_costs_a_token_the_deadline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(published, "FETCH_SECONDS", 0.2)
+    with Provider([OLD.jwk()], respond=trickle) as provider:
         async with authenticating(provider.url) as authenticator:
-            assert await accepts(authenticator, OLD.token())
+            with pytest.raises(KeysUnavailable):
+                await accepts(authenticator, OLD.token())
 
 
-async def test_a_key_for_another_algorithm_is_not_looked_for() -> None:
+async def test_problems_that_alternate_are_logged_once_each(
+    quick: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    responses = [status(500), status(404), document([])]
+
+    def respond(handler: BaseHTTPRequestHandler) -> None:
+        responses[provider.requests % len(responses)](handler)
+
+    with Provider(respond=respond) as provider:
+        async with authenticating(provider.url):
+            await wait_until_async(lambda: provider.requests > 12)
+    assert sorted(record.message.rpartition(": ")[2] for record in caplog.records) == [
+        "the status is 404",
+        "the status is 500",
+        "this is not a key set",
+    ]
+    assert all("no token can be verified" in record.message for record in caplog.records)
+
+
+async def test_a_problem_that_persists_is_logged_again(
+    quick: None, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(published, "REMINDER_SECONDS", 0)
+
+    with Provider(respond=status(500)) as provider:
+        async with authenticating(provider.url):
+            await wait_until_async(lambda: len(caplog.records) > 3)
+
+
+async def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
     with Provider([OLD.jwk()]) as provider:
         async with authenticating(provider.url) as authenticator:
             assert await accepts(authenticator, OLD.token())
-            for algorithm in ("HS256", "HS512"):
-                headers = {"kid": "unknown"}
-                token = jwt.encode(claims(), "x" * 64, algorithm=algorithm, headers=headers)
-                assert not await accepts(authenticator, token)
-            assert provider.requests == 1
 
 
-@pytest.mark.parametrize("name", UNUSABLE)
-async def test_a_key_that_is_not_fit_is_not_used(name: str) -> None:
-    """Others in the same set are."""
-    good = SigningKey.rsa("good")
-    member = UNUSABLE[name]
-    with Provider([member, good.jwk()]) as provider:
+async def test_a_provider_needs_a_certificate_that_is_trusted(
+    quick: None,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    certificate = self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    with Provider([OLD.jwk()], tls=context) as provider:
         async with authenticating(provider.url) as authenticator:
-            assert await accepts(authenticator, good.token())
-            for key in (OLD, NEW):
-                assert not await accepts(authenticator, key.token(kid=member["kid"]))
-    assert keys.usable_key(member) is None
-
-
-async def test_a_token_without_a_kid_needs_the_only_key_of_its_type() -> None:
-    nameless = jwt.encode(claims(), OLD.private, algorithm="RS256")
-    for others, accepted in (([NEW], True), ([SigningKey.rsa("second")], False)):
-        with Provider([OLD.jwk(), *(key.jwk() for key in others)]) as provider:
-            async with authenticating(provider.url) as authenticator:
-                assert await accepts(authenticator, nameless) is accepted
-                assert await accepts(authenticator, OLD.token())
-                assert provider.requests == 1
-
-
-async def test_two_keys_with_the_same_id_are_told_apart_by_their_type() -> None:
-    twin = SigningKey.ec("old")
-    with Provider([OLD.jwk(), twin.jwk()]) as provider:
+            with pytest.raises(KeysUnavailable):
+                await accepts(authenticator, OLD.token())
+        assert "certificate verify failed" in caplog.text and provider.requests == 0
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         async with authenticating(provider.url) as authenticator:
             assert await accepts(authenticator, OLD.token())
-            assert await accepts(authenticator, twin.token())
+        async with authenticating(provider.url.replace("127.0.0.1", "localhost")) as authenticator:
+            with pytest.raises(KeysUnavailable):
+                await accepts(authenticator, OLD.token())
