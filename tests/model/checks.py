@@ -11,8 +11,10 @@ from tests.model.requests import (
     Create,
     Facts,
     Join,
+    Keyed,
     ModelRequest,
     contradiction,
+    players_in,
     seats,
 )
 from tests.model.scenarios import Scenario
@@ -36,6 +38,10 @@ class Checks:
         contents, told = run_alone(Contents({}), 0, [Create(FRESH)], -60)
         self._fresh = contents.document("sessions", FRESH) or {}
         self._probes: dict[Any, str | None] = {}
+        # A session that is claimed before it exists blocks nobody once its creation is over.
+        self._probe_at = PROBE_AT + max(
+            (w.starts_at for w in scenario.writers if isinstance(w.requests[0], Keyed)), default=0
+        )
 
     def violation(
         self,
@@ -46,7 +52,11 @@ class Checks:
         faults: bool,
     ) -> str | None:
         """What does not hold in a state. `told` and `made` have an entry for each request."""
+        keyed = [isinstance(request, Keyed) for request in self._requests]
+        attempts = sum(count for count, each in zip(made, keyed, strict=True) if each)
         for request, response, count in zip(self._requests, told, made, strict=True):
+            if isinstance(request, Keyed):
+                count = attempts  # All of them are attempts of one creation.
             if problem := contradiction(request, response, count, facts, contents):
                 return problem
         made_in: Counter[str] = Counter()
@@ -78,19 +88,27 @@ class Checks:
             for response in told:
                 if response is None or response.kind == "unavailable":
                     return f"the responses are {[str(each) for each in told]} without a fault"
-            for player in contents.collection("players"):
+            for player in players_in(contents):
                 if player["session_id"] is not None:
                     session = contents.document("sessions", player["session_id"])
                     if player["_id"] not in seats(session):
                         return f"{player['_id']} is claimed without a seat after no fault"
         versions = [
             response.details[1:]
-            for response in told
+            for request, response in zip(self._requests, told, strict=True)
             if response is not None and response.kind == "done" and response.details[0]
+            if not isinstance(request, Keyed)
         ]
         if len(set(versions)) < len(versions):
             return f"two changes were told the same version: {versions}"
-        for player in contents.collection("players"):
+        ids = {
+            response.details[1]
+            for request, response in zip(self._requests, told, strict=True)
+            if isinstance(request, Keyed) and response is not None and response.kind == "done"
+        }
+        if len(ids) > 1:
+            return f"the attempts of one creation were told different ids: {ids}"
+        for player in players_in(contents):
             if problem := self._probe(contents, player["_id"], tuple(floating)):
                 return problem
         return None
@@ -108,7 +126,7 @@ class Checks:
         contents = contents.put("sessions", self._fresh)
         join = Join(FRESH, (player_id,))
         told: list[Told | None] = []
-        now = PROBE_AT
+        now = self._probe_at
         for number in (8, 9):
             contents, (response,) = run_alone(contents, number, [join], now)
             told.append(response)

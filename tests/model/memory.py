@@ -18,7 +18,11 @@ from pymongo.results import BulkWriteResult, DeleteResult, InsertOneResult, Upda
 from game_api.database.client import CREDENTIALS_SECONDS, Command as DriverCall, Database, Result
 from tests.model.documents import Document, matches, projected, updated, upserted
 
-UNIQUE: Mapping[str, Sequence[str]] = {"players": ["username_key"], "sessions": []}
+UNIQUE: Mapping[str, Sequence[str]] = {
+    "players": ["username_key", "birth"],
+    "sessions": [],
+    "keyed_requests": [],
+}
 """The fields of the unique indexes, by collection."""
 
 OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)

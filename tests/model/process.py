@@ -9,6 +9,7 @@ import pymongo
 from pymongo import _csot
 from pymongo.errors import AutoReconnect, ExecutionTimeout, NetworkTimeout, WriteConcernError
 
+from game_api.access.idempotency import KeyedRequests
 from game_api.database.client import DEADLINE, GRACE
 from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
@@ -32,6 +33,7 @@ class Stores:
         claims = Claims(connection)
         self.players = PlayerStore(connection, claims)
         self.sessions = SessionStore(connection, claims, METRICS)
+        self.keyed_requests = KeyedRequests(connection)
 
 
 class Request(Protocol):

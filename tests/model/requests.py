@@ -1,11 +1,18 @@
 """The requests of the scenarios, what each of them changes, and which responses are true."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from game_api.access.caller import SYSTEM
+from game_api.access.errors import RequestInProgress
+from game_api.access.creation import Creation
+from game_api.access.idempotency import Answer
+from game_api.errors import ApiError
+from game_api.players.errors import PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player
+from game_api.sessions.errors import AlreadyInSession
 from game_api.sessions.model import Session
 from game_api.values import LIVE
 from tests.build import LATER, a_player, a_session
@@ -28,6 +35,11 @@ def exists(contents: Contents, session_id: str) -> bool:
     """Whether there is a session with this id, and not only a tombstone."""
     document = contents.document("sessions", session_id)
     return document is not None and "version" in document
+
+
+def players_in(contents: Contents) -> list[Document]:
+    """The players, without the traces of those who are deleted."""
+    return [player for player in contents.collection("players") if "version" in player]
 
 
 @dataclass(frozen=True)
@@ -218,7 +230,7 @@ class DeletePlayer:
 
         def check(player: Player) -> None:
             nonlocal incarnation
-            incarnation = player.incarnation
+            incarnation = player.creation or player.incarnation
 
         await stores.players.delete(self.player_id, check)
         return None, incarnation
@@ -234,7 +246,73 @@ class DeletePlayer:
         }.get(code, False)
 
 
-ModelRequest = Join | Leave | End | Ready | Create | CreatePlayer | Rename | DeletePlayer
+class Repeated(ApiError):
+    """The refusal that was the first answer."""
+
+    status = 409
+
+    def __init__(self, code: str, details: Mapping[str, Any]) -> None:
+        super().__init__(**details)
+        self.code = code  # type: ignore[misc]
+
+
+@dataclass(frozen=True)
+class Keyed:
+    """A creation with an idempotency key; all of a scenario have the same key."""
+
+    creation: Create | CreatePlayer
+
+    async def run(self, stores: Stores) -> Any:
+        """Create it as the routes and `http/idempotency.py` do."""
+        begun = await stores.keyed_requests.begin("me", "POST", "/", "key", b"body")
+        if isinstance(begun, Answer):
+            return self._told(begun)
+        kept = False
+        try:
+            try:
+                created = await self._create(stores, begun.creation)
+                answer = Answer(status=201, headers={}, body=created)
+            except (PlayerExists, UsernameTaken, PlayerNotFound, AlreadyInSession) as error:
+                details = json.dumps(error.extra)
+                answer = Answer(status=409, headers={"code": error.code}, body=details)
+            answer = await stores.keyed_requests.finish(begun, answer)
+            kept = True
+        finally:
+            if not kept:
+                stores.keyed_requests.release(begun, nothing_written=False)
+        return self._told(answer)
+
+    async def _create(self, stores: Stores, creation: Creation) -> str:
+        wanted = self.creation
+        if isinstance(wanted, CreatePlayer):
+            player = a_player(
+                wanted.player_id,
+                username=wanted.username or wanted.player_id,
+                username_key=wanted.username or wanted.player_id,
+                incarnation=creation.incarnation,
+                creation=creation.incarnation,
+            )
+            await stores.players.create(player, creation.repeated)
+            return player.id
+        session = a_session(
+            *wanted.players, id=creation.id, incarnation=creation.incarnation, keyed=True
+        )
+        return (await stores.sessions.create(session, creation.repeated)).id
+
+    def _told(self, answer: Answer) -> Any:
+        if answer.status != 201:
+            raise Repeated(answer.headers["code"], json.loads(answer.body))
+        return True, answer.body, 1
+
+    def made(self, before: Contents, after: Contents) -> bool:
+        return self.creation.made(before, after)
+
+    def justified(self, code: str, details: Mapping[str, str], facts: Facts) -> bool:
+        return code == IN_PROGRESS or self.creation.justified(code, details, facts)
+
+
+IN_PROGRESS = RequestInProgress.code
+ModelRequest = Join | Leave | End | Ready | Create | CreatePlayer | Rename | DeletePlayer | Keyed
 
 
 def contradiction(
@@ -255,11 +333,11 @@ def contradiction(
             return f"{request} was told {told}, and there is no such session"
         if isinstance(request, DeletePlayer):
             player = contents.document("players", request.player_id)
-            if player is not None and player["birth"] == document_id:
+            if player is not None and (player["creation"] or player["birth"]) == document_id:
                 return f"{request} was told {told}, and the player exists"
         return None
     code, details = told.details
-    if made:
+    if made and code != IN_PROGRESS:
         return f"{request} was told {told}, and it was made"
     if not request.justified(code, dict(details), facts):
         return f"{request} was told {told}, and that was never the case"
@@ -272,7 +350,7 @@ def facts_of(contents: Contents, ids: Mapping[str, tuple[str, ...]]) -> Facts:
     for player_id in ids["players"]:
         found = contents.document("players", player_id)
         facts.add(f"{player_id} exists" if found else f"no {player_id}")
-    for document in contents.collection("players"):
+    for document in players_in(contents):
         facts.add(f"{document['username']} is taken")
     for session_id in ids["sessions"]:
         if not exists(contents, session_id):

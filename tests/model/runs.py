@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.model.scenarios import THREE, TWO, Scenario
+from tests.model.scenarios import KEYED, THREE, TWO, Scenario
 from tests.model.system import Bounds
 
 Run = tuple[Scenario, Bounds]
@@ -23,6 +23,9 @@ def quick() -> Iterator[Run]:
         yield scenario, Bounds(crashes=1, losses=losses, slowness=FAST)
     for scenario in THREE:
         yield scenario, Bounds(crashes=0 if MUCH_TIME in scenario.name else 1, slowness=FAST)
+    for scenario in KEYED:
+        two = len(scenario.writers) == 2
+        yield scenario, Bounds(crashes=1, losses=1 if two else 0, slowness=FAST)
 
 
 def exhaustive() -> Iterator[Run]:
@@ -51,3 +54,17 @@ def exhaustive() -> Iterator[Run]:
         yield scenario, Bounds(crashes=1, slowness=SLOWER)
         yield scenario, Bounds(losses=1, kinds=EVERY_LOSS, lose_reads=True, slowness=FAST)
         yield scenario, Bounds(crashes=1, losses=1, slowness=FAST)
+    for scenario in KEYED:
+        if len(scenario.writers) == 2:
+            yield scenario, Bounds(
+                crashes=1,
+                losses=1,
+                kinds=EVERY_LOSS,
+                slowness=SLOWER,
+                lose_reads=True,
+                split_reads=True,
+            )
+            yield scenario, Bounds(crashes=2, losses=2, slowness=FAST)
+            continue
+        yield scenario, Bounds(crashes=1, losses=1, slowness=FAST)
+        yield scenario, Bounds(losses=2, slowness=FAST)

@@ -12,6 +12,7 @@ from tests.model.requests import (
     DeletePlayer,
     End,
     Join,
+    Keyed,
     Leave,
     ModelRequest,
     Ready,
@@ -60,6 +61,8 @@ def writer(*requests: ModelRequest, starts_at: float = 0, after: Sequence[int] =
 
 ADA, BOB, CYD = CreatePlayer("ada"), CreatePlayer("bob"), CreatePlayer("cyd")
 A, B = Create("a"), Create("b")
+KEYED_ADA, KEYED_BOB = Keyed(ADA), Keyed(CreatePlayer("bob", "ada"))
+KEYED_SESSION, KEYED_HOST = Keyed(Create("new")), Keyed(Create("new", ("ada",)))
 
 TWO = [
     Scenario(
@@ -270,5 +273,72 @@ THREE = [
         "a player is created, deleted and created again",
         (),
         (writer(CreatePlayer("ada")), writer(DeletePlayer("ada")), writer(CreatePlayer("ada"))),
+    ),
+]
+
+KEYED = [
+    Scenario(
+        "a player is created with a key, and again after the first attempt has ended or died",
+        (),
+        (writer(KEYED_ADA), writer(KEYED_ADA, starts_at=MUCH_LATER, after=[1])),
+    ),
+    Scenario(
+        "a player is created with a key by two attempts at once",
+        (),
+        (writer(KEYED_ADA), writer(KEYED_ADA, starts_at=MUCH_LATER)),
+        clocks_differ=True,
+    ),
+    Scenario(
+        "a session is created with a key, and again after the first attempt has ended or died",
+        (),
+        (writer(KEYED_SESSION), writer(KEYED_SESSION, starts_at=MUCH_LATER, after=[1])),
+    ),
+    Scenario(
+        "a session with a host is created with a key, and again after the first attempt",
+        (ADA,),
+        (writer(KEYED_HOST), writer(KEYED_HOST, starts_at=MUCH_LATER, after=[1])),
+    ),
+    Scenario(
+        "a session with a host is created with a key by two attempts at once",
+        (ADA,),
+        (writer(KEYED_HOST), writer(KEYED_HOST, starts_at=MUCH_LATER)),
+        clocks_differ=True,
+    ),
+    Scenario(
+        "a player is created with a key, deleted, and created with the key again",
+        (),
+        (
+            writer(KEYED_ADA),
+            writer(DeletePlayer("ada"), after=[1]),
+            writer(KEYED_ADA, starts_at=MUCH_LATER, after=[1]),
+        ),
+    ),
+    Scenario(
+        "a player is created with a key by two attempts at once, and deleted",
+        (),
+        (
+            writer(KEYED_ADA),
+            writer(KEYED_ADA, starts_at=MUCH_LATER),
+            writer(DeletePlayer("ada")),
+        ),
+        clocks_differ=True,
+    ),
+    Scenario(
+        "a username is taken and becomes free between two attempts with a key",
+        (ADA,),
+        (
+            writer(KEYED_BOB),
+            writer(DeletePlayer("ada")),
+            writer(KEYED_BOB, starts_at=MUCH_LATER, after=[1]),
+        ),
+    ),
+    Scenario(
+        "a host joins another session between two attempts with a key",
+        (ADA, A),
+        (
+            writer(KEYED_HOST),
+            writer(Join("a", ("ada",))),
+            writer(KEYED_HOST, starts_at=MUCH_LATER, after=[1]),
+        ),
     ),
 ]
