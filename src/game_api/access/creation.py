@@ -19,8 +19,8 @@ class Creation:
     incarnation: str
     """Distinguishes the document of the resource from all others that ever have the same id."""
     now: datetime
-    key: str | None = None
-    """The id of the keyed request; None without a key."""
+    keyed: bool = False
+    """Whether the request has a key, so that it may be repeated."""
     repeated: bool = False
     """Whether an earlier attempt may have created the resource."""
 

@@ -30,6 +30,11 @@ from game_api.ids import new_id, new_token
 
 LIFETIME = timedelta(hours=24)
 """How long the answer to a keyed request is kept."""
+TRACE_LIFETIME = 2 * LIFETIME
+"""How long a repetition finds what a keyed request has created, whatever has happened to it since.
+
+This is longer than the answer is kept, because the clocks of processes may differ.
+"""
 LEASE = timedelta(seconds=30)
 """How long an attempt keeps others from taking the request over; no attempt takes that long."""
 RELEASE_SECONDS = 2.0
@@ -61,8 +66,6 @@ class KeyedRequest(odmantic.Model):
     incarnation: str
     started_at: datetime
     answer: Answer | None = None
-    created: bool = False
-    """Whether the request has certainly created its resource, which may be deleted again."""
     purge_at: datetime
     """When the database may remove the request. It has a TTL index."""
 
@@ -235,7 +238,7 @@ def digest(data: bytes) -> str:
 def attempt(request: KeyedRequest, repeated: bool) -> Attempt:
     """The attempt that owns the request."""
     creation = Creation(
-        request.resource_id, request.incarnation, request.started_at, request.id, repeated
+        request.resource_id, request.incarnation, request.started_at, True, repeated
     )
     return Attempt(request.id, request.owner, creation)
 
@@ -243,23 +246,3 @@ def attempt(request: KeyedRequest, repeated: bool) -> Attempt:
 def owned(attempt: Attempt) -> Document:
     """The filter that matches the request as long as the attempt owns it, without an answer."""
     return {"_id": attempt.request, "owner": attempt.owner, "answer": None}
-
-
-async def mark_created(connection: Connection, key: str) -> None:
-    """Note that a keyed request has created its resource, before the resource is deleted.
-
-    Afterwards a repetition could not find out by itself, and would create the resource again.
-    """
-    await connection.run(
-        lambda database: database[KEYED_REQUESTS].update_one(
-            {"_id": key}, {"$set": {"created": True}}
-        )
-    )
-
-
-async def was_created(connection: Connection, key: str) -> bool:
-    """Whether the resource of a keyed request was created, and deleted afterwards."""
-    found = await connection.run(
-        lambda database: database[KEYED_REQUESTS].find_one({"_id": key, "created": True})
-    )
-    return found is not None

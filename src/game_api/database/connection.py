@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from contextvars import Context
-from typing import Protocol
+from typing import Literal, Protocol
 
 from pymongo.errors import DuplicateKeyError, PyMongoError
 
@@ -26,6 +26,8 @@ from game_api.database.errors import OUTCOME_UNKNOWN, LookupFailed
 from game_api.errors import DatabaseUnavailable
 from game_api.settings import Settings
 from game_api.values import INCARNATION
+
+Insertion = Literal["inserted", "found", "refused"]
 
 
 class Connection(Protocol):
@@ -113,22 +115,23 @@ async def open_connection(
         yield connection
 
 
-async def insert(connection: Connection, collection: str, document: Document) -> bool:
-    """Insert a document; returns False if another one has the same `_id` or the same unique key.
+async def insert(connection: Connection, collection: str, document: Document) -> Insertion:
+    """Insert a document, and return how that ended.
 
-    Raises DatabaseUnavailable if it can't be determined whether the document was inserted. The
-    insertion is never repeated: by then another process may have deleted the document, and the
-    repetition would bring it back.
+    It is `refused` if another document has the same `_id` or the same unique key. It is `found` if
+    the response was lost, and the document is there. Raises DatabaseUnavailable if it can't be
+    determined whether the document was inserted. The insertion is never repeated: by then another
+    process may have deleted the document, and the repetition would bring it back.
     """
     try:
         await connection.run(lambda database: database[collection].insert_one(document))
-        return True
+        return "inserted"
     except DuplicateKeyError:
-        return False
+        return "refused"
     except OUTCOME_UNKNOWN:
         pass
     identity = {"_id": document["_id"], INCARNATION: document[INCARNATION]}
     found = await connection.run(lambda database: database[collection].find_one(identity))
     if found is None:
         raise DatabaseUnavailable()
-    return True
+    return "found"

@@ -117,10 +117,14 @@ class IndexCheck:
         return problem
 
     async def _missing(self, database: Database) -> list[str]:
-        missing = []
+        needed: dict[str, list[dict[str, Any]]] = {}
         for collection, definition in declared(self._models):
             if definition.get("unique"):
-                existing = (await database[collection].index_information()).values()
+                needed.setdefault(collection, []).append(definition)
+        missing = []
+        for collection, definitions in needed.items():
+            existing = (await database[collection].index_information()).values()
+            for definition in definitions:
                 if not any(covers(index, definition) for index in existing):
                     missing.append(f"{collection}.{definition['name']}")
         return missing

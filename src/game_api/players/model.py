@@ -76,7 +76,10 @@ class Player(odmantic.Model):
 
     model_config = {
         "collection": "players",
-        "indexes": lambda: [odmantic.Index(Player.username_key, unique=True, name="username_key")],
+        "indexes": lambda: [
+            odmantic.Index(Player.username_key, unique=True, name="username_key"),
+            odmantic.Index(Player.incarnation, unique=True, name=INCARNATION),
+        ],
     }
 
     id: str = odmantic.Field(primary_field=True)
@@ -96,12 +99,15 @@ class Player(odmantic.Model):
     """The token of the last change; after a lost response it shows whether it was made."""
 
     creation: str | None = None
-    """The keyed request that has created the player; None if it had no key."""
+    """The incarnation with which the player was created; None if that can't be repeated."""
 
     session_id: str | None = None
     """The session that claims the player, who has a seat there or may be about to get one."""
     claim: str | None = None
     """The token of the writer that set `session_id`; it is new each time."""
+
+    purge_at: datetime | None = None
+    """Only traces of players have it (see `creations.py`). It has a TTL index."""
 
     @classmethod
     def new(cls, player_id: str, profile: PlayerProfile, creation: Creation) -> Self:
@@ -109,7 +115,7 @@ class Player(odmantic.Model):
         return cls(
             id=player_id,
             incarnation=creation.incarnation,
-            creation=creation.key,
+            creation=creation.incarnation if creation.keyed else None,
             username=profile.username,
             username_key=profile.username.lower(),
             display_name=profile.display_name or profile.username,

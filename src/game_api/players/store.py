@@ -5,12 +5,12 @@ from typing import TypeVar
 
 from pymongo.errors import DuplicateKeyError
 
-from game_api.access.idempotency import mark_created, was_created
 from game_api.database.client import Document
 from game_api.database.connection import Connection, insert
 from game_api.database.errors import OUTCOME_UNKNOWN
-from game_api.errors import DatabaseUnavailable
+from game_api.errors import ApiError, DatabaseUnavailable
 from game_api.ids import new_token
+from game_api.players.creations import BEHIND_TRACES, PLAYERS, Creations
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
 from game_api.players.model import Player, PlayerUpdate
 from game_api.seats.claims import Claim, Claims
@@ -20,7 +20,6 @@ Result = TypeVar("Result")
 Rule = Callable[[Player], Result]
 """Changes the player that it is given, raises an error, or changes nothing."""
 
-PLAYERS = +Player
 CHANGEABLE = {*PlayerUpdate.__annotations__, "username_key", "updated_at", "version", "write"}
 """The fields that a change writes; the claim is not among them, because it belongs to sessions."""
 
@@ -31,6 +30,7 @@ class PlayerStore:
     def __init__(self, connection: Connection, claims: Claims) -> None:
         self._connection = connection
         self._claims = claims
+        self._creations = Creations(connection)
 
     async def get(self, player_id: str) -> Player:
         """Raises PlayerNotFound."""
@@ -43,11 +43,9 @@ class PlayerStore:
         self, username: str | None, limit: int, after: str | None = None
     ) -> Sequence[Player]:
         """At most `limit` players sorted by player_id, starting behind the player_id `after`."""
-        query: Document = {}
+        query: Document = {"_id": {"$gt": after or BEHIND_TRACES}}
         if username is not None:
             query["username_key"] = username.lower()
-        if after is not None:
-            query["_id"] = {"$gt": after}
         documents = await self._connection.run(
             lambda database: database[PLAYERS]
             .find(query, sort=[("_id", 1)], limit=limit, batch_size=limit + 1)
@@ -58,26 +56,28 @@ class PlayerStore:
     async def create(self, player: Player, repeated: bool = False) -> None:
         """Insert a new player; if this is `repeated`, only if no earlier attempt has done so.
 
-        Raises PlayerExists, UsernameTaken, or DatabaseUnavailable if the outcome is unknown.
+        Raises PlayerExists, UsernameTaken, or DatabaseUnavailable if the outcome is unknown. After
+        an error of a repeated creation, no attempt creates the player any more.
         """
-        if repeated and await self._was_created(player):
+        if repeated and await self._creations.made(player):
             return
-        while not await insert(self._connection, PLAYERS, player.model_dump_doc()):
-            if found := await self._find(player.id):
-                if found[INCARNATION] == player.incarnation:
-                    return  # An earlier attempt of the same request was faster.
-                raise PlayerExists()
-            if await self.list(player.username, limit=1):
-                raise UsernameTaken()
-            # The other player has been deleted since. It is certain that nothing was inserted.
+        while await insert(self._connection, PLAYERS, player.model_dump_doc()) == "refused":
+            if player.creation is not None and await self._creations.made(player):
+                return  # Another attempt of the same request was faster.
+            refusal = await self._refusal(player)
+            if refusal is None:
+                continue  # The other player was deleted. It is certain that nothing was inserted.
+            if not repeated:
+                raise refusal
+            return await self._creations.close(player, refusal)
 
-    async def _was_created(self, player: Player) -> bool:
-        """Whether an earlier attempt has inserted the player, who may be deleted by now."""
-        found = await self._find(player.id)
-        if found is not None and found[INCARNATION] == player.incarnation:
-            return True
-        # In this order, because a deletion marks the request first.
-        return await was_created(self._connection, player.creation or "")
+    async def _refusal(self, player: Player) -> ApiError | None:
+        """Why the player can't be created; None if nothing is in the way any more."""
+        if await self._find(player.id):
+            return PlayerExists()
+        if await self.list(player.username, limit=1):
+            return UsernameTaken()
+        return None
 
     async def change(self, player_id: str, rule: Rule[Result]) -> tuple[Player, Result]:
         """Apply a rule to a player.
@@ -119,8 +119,8 @@ class PlayerStore:
                         raise DatabaseUnavailable()
                     raise InSession(seat)
                 continue
-            if player.creation is not None:
-                await mark_created(self._connection, player.creation)
+            if player.creation is not None and not await self._creations.leave_trace(player):
+                continue
             try:
                 if await self._delete(player):
                     return

@@ -217,7 +217,7 @@ class Session(odmantic.Model):
         session = cls(
             id=creation.id,
             incarnation=creation.incarnation,
-            keyed=creation.key is not None,
+            keyed=creation.keyed,
             name=settings.name,
             game_mode=settings.game_mode,
             region=settings.region,

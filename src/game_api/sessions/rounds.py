@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 import pymongo
 from pymongo.errors import PyMongoError
 
-from game_api.access.idempotency import LIFETIME
+from game_api.access.idempotency import TRACE_LIFETIME
 from game_api.clock import utc_now
 from game_api.database.client import Document
 from game_api.database.connection import Connection
@@ -209,7 +209,7 @@ class Round:
         if session.ended_at is not None and session.purge_at is None:
             session.purge_at = session.ended_at + self.retention
             if session.keyed:
-                session.purge_at = max(session.purge_at, session.created_at + LIFETIME)
+                session.purge_at = max(session.purge_at, session.created_at + TRACE_LIFETIME)
         try:
             result = await self.connection.run(
                 lambda database: database[SESSIONS].replace_one(
