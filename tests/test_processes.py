@@ -172,3 +172,33 @@ async def test_concurrent_creations_take_a_username_once(clients: Clients) -> No
         *(clients[n % 2].post("/api/v1/players", json={"username": "Ada"}) for n in range(20))
     )
     assert Counter(response.status_code for response in responses) == {201: 1, 409: 19}
+
+
+async def test_two_processes_that_get_one_key_at_once_create_once(clients: Clients) -> None:
+    await add_players(clients[0], 50)
+    bodies: list[tuple[str, dict[str, Any]]] = []
+    for number in range(50):
+        session = {"name": "s", "game_mode": "duel", "max_players": 2}
+        bodies.append(("/api/v1/sessions", session | {"host_player_id": f"p{number}"}))
+        bodies.append(("/api/v1/players", {"username": f"new-{number}"}))
+
+    async def send(client: httpx2.AsyncClient, number: int) -> httpx2.Response:
+        path, body = bodies[number]
+        while True:
+            headers = {"Idempotency-Key": f"key-{number}"}
+            response = await client.post(path, json=body, headers=headers)
+            if response.status_code != 409:
+                return response
+            assert response.json()["code"] == "request_in_progress"
+            await asyncio.sleep(0.02)
+
+    for number, (path, _) in enumerate(bodies):
+        answers = await asyncio.gather(*(send(client, number) for client in clients * 2))
+        assert {answer.status_code for answer in answers} == {201}
+        assert len({answer.content for answer in answers}) == 1
+        first = [a for a in answers if "idempotent-replayed" not in a.headers]
+        assert len(first) == 1
+    listed = (await clients[0].get("/api/v1/sessions?limit=100")).json()["items"]
+    assert len(listed) == 50
+    listed = (await clients[0].get("/api/v1/players?limit=100")).json()["items"]
+    assert len(listed) == 100

@@ -1,6 +1,9 @@
 """The number of database commands that contended operations need. Counts do not depend on speed."""
 
 import asyncio
+from collections import Counter
+
+import httpx2
 
 from game_api.access.caller import SYSTEM
 from game_api.database.client import Database
@@ -65,3 +68,22 @@ async def test_two_parties_that_share_players_need_few_commands(
     refused = [answer for answer in answers if not isinstance(answer, Session)]
     assert [type(answer) for answer in refused] == [AlreadyInSession], answers
     assert count <= 60, guard.count
+
+
+async def test_a_key_costs_two_commands(api: httpx2.AsyncClient, guard: DocumentDbGuard) -> None:
+    async def commands(player_id: str, headers: dict[str, str]) -> Counter[tuple[str, str]]:
+        """The commands that create a player, and a session with this player as the host."""
+        guard.forget()
+        session = {"name": "s", "game_mode": "duel", "max_players": 2, "host_player_id": player_id}
+        player = {"player_id": player_id, "username": player_id}
+        for path, body in (("/api/v1/players", player), ("/api/v1/sessions", session)):
+            response = await api.post(path, json=body, headers=headers)
+            assert response.status_code == 201
+        del guard.count["aggregate", "sessions"]  # The metrics count the sessions.
+        return guard.count.copy()
+
+    plain = await commands("ada", {})
+    keyed = await commands("bob", {"Idempotency-Key": "k"})
+    print(f"\na player and a session: {plain.total()} commands, with a key {keyed.total()}")
+    extra = {("insert", "keyed_requests"): 2, ("update", "keyed_requests"): 2}
+    assert keyed == plain + Counter(extra)

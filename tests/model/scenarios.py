@@ -20,6 +20,8 @@ from tests.model.requests import (
 )
 
 LONG_AGO, MUCH_LATER = -60.0, 60.0
+FIRST_OF_SETUP = 100
+"""The number of the process of the first request of a setup; their tokens have to differ."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,8 @@ class Scenario:
     def initial(self) -> Contents:
         """The contents of the database before the processes start."""
         contents = EMPTY
-        for request in self.setup:
-            contents, told = run_alone(contents, 0, [request], LONG_AGO)
+        for number, request in enumerate(self.setup, FIRST_OF_SETUP):
+            contents, told = run_alone(contents, number, [request], LONG_AGO)
             assert told[0] and told[0].kind == "done", (request, told)
         return contents
 
@@ -340,5 +342,6 @@ KEYED = [
             writer(Join("a", ("ada",))),
             writer(KEYED_HOST, starts_at=MUCH_LATER, after=[1]),
         ),
+        latency=0.4,
     ),
 ]
