@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from game_api.access.creation import Creation
+from game_api.access.idempotency import LEASE
 from game_api.app import create_app
 from game_api.clock import utc_now
 from game_api.database.client import Database
@@ -27,6 +28,7 @@ from tests.build import NOW, a_player
 from tests.chaos.relay import Aim, FaultKind, Link, Relay, running_relay
 from tests.database.collections import Collections, LostResponse
 from tests.service import Service
+from tests.waiting import wait_until_async
 
 Api = httpx2.AsyncClient
 Start = Callable[..., Service]
@@ -181,6 +183,23 @@ async def test_attempts_at_once_on_a_slow_database_create_once(
     await expiry
     assert len({answer.content for answer in answers}) == 1
     await assert_created_once(database, "sessions", answers[0])
+
+
+async def test_a_request_that_times_out_can_be_repeated_at_once(
+    relay: Relay, relayed: Api, hal: None, database: Database
+) -> None:
+    """The lease ends with the request, although its deadline has passed."""
+    relay.arm(Aim("hold", "insert", "sessions", seconds=60))
+    response = await relayed.post("/api/v1/sessions", json=SESSION, headers=KEY)
+    assert response.status_code == 503
+
+    async def released() -> bool:
+        record = await database.keyed_requests.find_one({"answer": None})
+        return bool(record and record["lease_until"] < record["started_at"] + LEASE)
+
+    await wait_until_async(released)
+    relay.disarm()
+    await assert_created_once(database, "sessions", await repeat(relayed, "sessions", SESSION))
 
 
 def keyed_player(player_id: str, username: str) -> Player:

@@ -10,7 +10,7 @@ from game_api.database.client import DEADLINE, Database, Document
 from game_api.database.connection import Connection, insert
 from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
-from game_api.ids import new_id, next_id
+from game_api.ids import next_id
 from game_api.observability.metrics import JOINS, SESSIONS_CREATED, Metrics
 from game_api.players.errors import PlayerNotFound
 from game_api.seats.claims import TOMBSTONE_LIFETIME, Claims, Hold
@@ -141,7 +141,7 @@ class SessionStore:
         """The session with the id that is to be used, and whether it exists already.
 
         An id in whose place there is a tombstone can't be used any more. Each attempt of a request
-        with a key then goes on to the same next id.
+        then goes on to the same next id.
         """
         while True:
             found = await self._connection.run(
@@ -151,8 +151,7 @@ class SessionStore:
                 return session, False
             if found.get(INCARNATION) == session.incarnation:
                 return session, True
-            other = next_id(session.id) if session.keyed else new_id()
-            session = session.model_copy(update={"id": other})
+            session = session.model_copy(update={"id": next_id(session.id)})
 
     async def _return_claims(self, session_id: str, hold: Hold) -> None:
         """Give the claims to the attempt that has seated the players, or free them."""
