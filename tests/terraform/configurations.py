@@ -50,11 +50,11 @@ class Terraform:
             text=True,
         )
 
-    def test(self, configuration: str, environment: str) -> Outcome:
+    def test(self, configuration: str, environment: str, *options: str) -> Outcome:
         """Run the tests of a configuration with the variables of an environment."""
         name = CONFIGURATIONS[configuration].format(environment)
         variables = self.root / "environments" / name
-        options = ("-no-color", "-json", "-verbose", f"-var-file={variables}")
+        options = ("-no-color", "-json", "-verbose", f"-var-file={variables}", *options)
         result = self.run(configuration, "test", *options)
         events = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("{")]
         diagnostics = [result.stderr]

@@ -14,6 +14,8 @@ from tests.terraform import access_rules
 from tests.terraform.configurations import CONFIGURATIONS, ENVIRONMENTS, Outcome, Terraform
 from tests.terraform.rules import RULES, Rule
 
+pytestmark = pytest.mark.timeout(900)  # Terraform is slow on a busy machine.
+
 
 def test_the_code_is_formatted() -> None:
     terraform = requires("terraform", "https://developer.hashicorp.com/terraform/install")
