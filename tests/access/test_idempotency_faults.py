@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from game_api.access.caller import SYSTEM
 from game_api.access.creation import Creation
 from game_api.access.idempotency import LEASE
 from game_api.app import create_app
@@ -18,13 +19,15 @@ from game_api.database.connection import Connection
 from game_api.database.embedded import EmbeddedDatabase
 from game_api.errors import DatabaseUnavailable
 from game_api.http.preconditions import Precondition
+from game_api.observability.metrics import Metrics
 from game_api.players.errors import UsernameTaken
 from game_api.players.model import Player, PlayerProfile
 from game_api.players.store import PlayerStore
 from game_api.runtime import Runtime
 from game_api.seats.claims import Claims
+from game_api.sessions.store import SessionStore
 from tests.apps import running
-from tests.build import NOW, a_player
+from tests.build import LATER, NOW, a_player, a_session
 from tests.chaos.relay import Aim, FaultKind, Link, Relay, running_relay
 from tests.database.collections import Collections, LostResponse
 from tests.service import Service
@@ -200,6 +203,30 @@ async def test_a_request_that_times_out_can_be_repeated_at_once(
     await wait_until_async(released)
     relay.disarm()
     await assert_created_once(database, "sessions", await repeat(relayed, "sessions", SESSION))
+
+
+async def test_a_claim_is_given_to_the_attempt_that_has_inserted_the_session(
+    database: Database, connection: Connection, claims: Claims, players: PlayerStore
+) -> None:
+    """The second attempt has taken the claim over, and the first one inserts the session."""
+    await players.create(a_player("ada"))
+
+    async def insert_one(collection: Any, document: dict[str, Any]) -> Any:
+        (member,) = document["members"]
+        first = document | {"members": [member | {"claim": "the first"}]}
+        await collection.insert_one(first)
+        return await collection.insert_one(document)
+
+    intercepted = Collections(connection, sessions={"insert_one": insert_one})
+    session = a_session("ada", incarnation="0" * 32, keyed=True)
+    created = await SessionStore(intercepted, claims, Metrics()).create(session, repeated=True)
+    assert created.id == session.id
+    player = await players.get("ada")
+    assert (player.session_id, player.claim) == (session.id, "the first")
+    await SessionStore(connection, claims, Metrics()).change(
+        session.id, lambda found: found.leave("ada", SYSTEM, LATER)
+    )
+    assert (await players.get("ada")).session_id is None
 
 
 def keyed_player(player_id: str, username: str) -> Player:
