@@ -140,10 +140,10 @@ async def rotation(
     boto3.setup_default_session()
     async with cluster.endpoint() as port:
         rotation = Rotation(cluster, secrets_manager, port)
-        with cluster.administrator() as client:  # Without this index the service is not ready.
-            client[rotation.user].players.create_index(
-                "username_key", name="username_key", unique=True
-            )
+        with cluster.administrator() as client:  # Without these the service is not ready.
+            players = client[rotation.user].players
+            players.create_index("username_key", name="username_key", unique=True)
+            players.create_index("birth", name="birth", unique=True, sparse=True)
 
         def count_read(**_: Any) -> None:
             rotation.reads += 1

@@ -24,6 +24,8 @@ UNIQUE: Mapping[str, Sequence[str]] = {
     "keyed_requests": [],
 }
 """The fields of the unique indexes, by collection."""
+SPARSE = ("birth",)
+"""Those of them that need not be unique among the documents without the field."""
 
 OPTIONS: CodecOptions[Document] = CodecOptions(tz_aware=True)
 
@@ -93,6 +95,8 @@ class Contents:
     def put(self, collection: str, document: Document) -> "Contents":
         """Raises DuplicateKeyError if a unique key belongs to another document."""
         for field in UNIQUE[collection]:
+            if field in SPARSE and field not in document:
+                continue
             for other in self.collection(collection):
                 if other.get(field) == document.get(field) and other["_id"] != document["_id"]:
                     raise duplicate(collection, field, document.get(field))

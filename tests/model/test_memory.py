@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from odmantic.index import ODMBaseIndex
 from pymongo import UpdateOne
 from pymongo.errors import DuplicateKeyError
 
 from game_api.app import MODELS
 from game_api.database.client import Database
+from game_api.database.indexes import declared
 from tests.build import NOW
 from tests.model.memory import UNIQUE, Memory, MemoryConnection
 
@@ -179,16 +179,8 @@ async def test_a_duplicate_names_the_index_as_a_real_database_does(database: Dat
 
 
 def test_the_unique_indexes_are_those_of_the_models() -> None:
-    declared: dict[str, list[str]] = {}
-    for model in MODELS:
-        indexes = [
-            index.get_pymongo_index() if isinstance(index, ODMBaseIndex) else index
-            for index in model.__indexes__()
-        ]
-        declared[+model] = [
-            field
-            for index in indexes
-            if index.document.get("unique")
-            for field in index.document["key"]
-        ]
-    assert declared == UNIQUE
+    unique: dict[str, list[str]] = {+model: [] for model in MODELS}
+    for collection, definition in declared(MODELS):
+        if definition.get("unique"):
+            unique[collection] += definition["key"]
+    assert unique == UNIQUE

@@ -12,6 +12,7 @@ from pymongo.errors import DuplicateKeyError, OperationFailure
 from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.database.errors import is_unavailable
+from game_api.values import INCARNATION
 
 log = logging.getLogger(__name__)
 
@@ -32,13 +33,18 @@ def declared(models: Sequence[type[Model]]) -> Iterator[tuple[str, dict[str, Any
     """The collection and the definition of each index that the models declare.
 
     A model with the field `purge_at` also gets a TTL index: the database removes its documents
-    some time after that moment.
+    some time after that moment. A model with the field `creation` also gets a unique index, so that
+    only one of the attempts of a creation can succeed. It is sparse, because documents of earlier
+    versions have no incarnation.
     """
     for model in models:
         for index in model.__indexes__():
             if isinstance(index, ODMBaseIndex):
                 index = index.get_pymongo_index()
             yield +model, dict(index.document)
+        if "creation" in model.model_fields:
+            birth = IndexModel([(INCARNATION, 1)], name=INCARNATION, unique=True, sparse=True)
+            yield +model, dict(birth.document)
         if "purge_at" in model.model_fields:
             ttl = IndexModel([("purge_at", 1)], name="purge", expireAfterSeconds=0)
             yield +model, dict(ttl.document)

@@ -54,7 +54,8 @@ class Creations:
         found = await self._find({"_id": player.id})
         if found is not None and found.get("creation") == player.creation:
             return True
-        found = await self._find({INCARNATION: player.creation})
+        # DocumentDB uses the sparse index only for a query with `$exists`.
+        found = await self._find({INCARNATION: {"$eq": player.creation, "$exists": True}})
         if found is None:
             return False
         if "version" in found and found["_id"] != player.id:

@@ -76,10 +76,7 @@ class Player(odmantic.Model):
 
     model_config = {
         "collection": "players",
-        "indexes": lambda: [
-            odmantic.Index(Player.username_key, unique=True, name="username_key"),
-            odmantic.Index(Player.incarnation, unique=True, name=INCARNATION),
-        ],
+        "indexes": lambda: [odmantic.Index(Player.username_key, unique=True, name="username_key")],
     }
 
     id: str = odmantic.Field(primary_field=True)
@@ -99,7 +96,9 @@ class Player(odmantic.Model):
     """The token of the last change; after a lost response it shows whether it was made."""
 
     creation: str | None = None
-    """The incarnation with which the player was created; None if that can't be repeated."""
+    """The incarnation with which the player was created; None if that can't be repeated.
+
+    Because of this field, the incarnation has a unique index."""
 
     session_id: str | None = None
     """The session that claims the player, who has a seat there or may be about to get one."""
