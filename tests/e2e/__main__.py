@@ -15,6 +15,7 @@ from tests.database.documentdb_cluster import make_certificate
 from tests.e2e import network, programs
 from tests.e2e.argocd import ADDRESS, wait_until_synced
 from tests.e2e.cluster import running_cluster, set_ingress_address
+from tests.e2e.oidc import SECRET, TOKEN_URL
 from tests.e2e.paths import (
     BUILT,
     CERTIFICATE,
@@ -39,6 +40,7 @@ GUIDE = """
   Argo CD      {argocd}/api/v1/applications
                {argocd_program} app list --plaintext --server {argocd_server}
   the service  curl {service}/health
+  tokens       curl --cacert {certificate} -d grant_type=client_credentials -u {client} {token_url}
   repository   git clone {repository}
   releases     {releases}
   logs         {logs}
@@ -51,6 +53,8 @@ DEBIAN_PACKAGES = {
     "redis-server": "redis-server",
     "debootstrap": "debootstrap",
     "iptables": "iptables",
+    "ipset": "ipset",
+    "nft": "nftables",
     "conntrack": "conntrack",
     "ip": "iproute2",
     "nsenter": "util-linux",
@@ -110,7 +114,7 @@ def prepare() -> None:
         folder.mkdir(parents=True, exist_ok=True)
     programs.build()
     if not CERTIFICATE.is_file():
-        hosts = (network.HOST, network.SECOND_DATABASE_HOST)
+        hosts = (network.HOST, network.SECOND_DATABASE_HOST, network.PROVIDER)
         make_certificate(CERTIFICATE, *hosts, days=3650)
 
 
@@ -218,6 +222,9 @@ def hold() -> int:
             kubeconfig=KUBECONFIG,
             argocd=ADDRESS,
             service=cluster.address,
+            certificate=CERTIFICATE,
+            client=f"admin-0:{SECRET}",
+            token_url=TOKEN_URL,
             argocd_server=ADDRESS.removeprefix("http://"),
             repository=REMOTE,
             releases=RELEASES,

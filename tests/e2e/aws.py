@@ -7,6 +7,7 @@ a small HTTP server replaces the agent.
 
 import json
 import shutil
+import ssl
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -20,17 +21,30 @@ import boto3
 from tests.aws import GROUP
 from tests.e2e.control_plane import NAMESPACE, api, apply
 from tests.e2e.network import HOST, POD_IDENTITY_AGENT
+from tests.e2e.paths import CERTIFICATE
 from tests.e2e.processes import Process, print_progress, run
 
-ENDPOINT = f"http://{HOST}:5000"
+ENDPOINT = f"https://{HOST}"
 REGION = "eu-central-1"
 AUDIENCE = "pods.eks.amazonaws.com"
 ACCOUNTS = ("game-api", "game-api-create-indexes")
 """The service accounts that Terraform associates with an IAM role."""
 TOKEN_DIRECTORY = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount"
 
-REJECT = ("INPUT", "-p", "tcp", "--dport", "5000", "-j", "REJECT", "--reject-with", "tcp-reset")
-"""The iptables rule that rejects connections to the simulated AWS."""
+CA_FILE = "/etc/ssl/certs/global-bundle.pem"
+"""The image's file with the certificate authorities of DocumentDB, here those of the tests."""
+OUTAGE = f"""
+table ip outage {{
+    chain input {{
+        type filter hook input priority -10
+        ip daddr {HOST} tcp dport 443 reject with tcp reset
+    }}
+}}
+"""
+"""The nftables rule that rejects connections to the simulated AWS.
+
+It has a table of its own, because kube-router reorders the rules of iptables.
+"""
 
 
 class Aws:
@@ -38,16 +52,22 @@ class Aws:
 
     def client(self, service: str) -> Any:
         keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test"}
-        return boto3.client(service, endpoint_url=ENDPOINT, region_name=REGION, **keys)
+        return boto3.client(
+            service,
+            endpoint_url=ENDPOINT,
+            region_name=REGION,
+            verify=str(CERTIFICATE),
+            **keys,
+        )
 
     @contextmanager
     def outage(self) -> Iterator[None]:
         """Reject all connections to AWS. The stored data is kept."""
-        run("iptables", "-I", *REJECT)
+        run("nft", "--file", "-", stdin=OUTAGE)
         try:
             yield
         finally:
-            run("iptables", "-D", *REJECT)
+            run("nft", "delete", "table", "ip", "outage")
 
     def create_secret(self, username: str, password: str) -> str:
         """Create a secret in the format of DocumentDB and return its ARN."""
@@ -71,7 +91,9 @@ class Aws:
 def running_aws() -> Iterator[Aws]:
     """Run the simulated AWS at ENDPOINT, with credentials for the service's pods."""
     server = shutil.which("moto_server") or str(Path(sys.executable).with_name("moto_server"))
-    moto = Process("moto", server, "-H", HOST, "-p", "5000", MOTO_CALL_RESET_API="false")
+    address = ("--host", HOST, "--port", "443")
+    certificate = ("--ssl-cert", CERTIFICATE, "--ssl-key", CERTIFICATE)
+    moto = Process("moto", server, *address, *certificate, MOTO_CALL_RESET_API="false")
     agent = Process("pod-identity-agent", sys.executable, "-m", "tests.e2e.aws")
     aws = Aws()
     apply(*_pod_identity_policy())
@@ -84,7 +106,9 @@ def running_aws() -> Iterator[Aws]:
 
 def _answers() -> bool:
     try:
-        with urllib.request.urlopen(f"{ENDPOINT}/moto-api/", timeout=1) as response:
+        context = ssl.create_default_context(cafile=CERTIFICATE)
+        address = f"{ENDPOINT}/moto-api/"
+        with urllib.request.urlopen(address, timeout=1, context=context) as response:
             return bool(response.status == 200)
     except OSError:
         return False
@@ -129,8 +153,11 @@ def _pod_identity_policy() -> tuple[dict[str, Any], ...]:
 def _pod_patches() -> str:
     """A CEL expression: the JSON patches that add the token and the variables to a pod."""
     variables = {
-        # The webhook does not set the endpoint: the pods have to reach moto instead of AWS.
+        # The webhook does not set these: the pods have to reach moto instead of AWS, and to trust
+        # the certificates of moto and of the identity provider.
         "AWS_ENDPOINT_URL": ENDPOINT,
+        "AWS_CA_BUNDLE": CA_FILE,
+        "SSL_CERT_FILE": CA_FILE,
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"http://{POD_IDENTITY_AGENT}/v1/credentials",

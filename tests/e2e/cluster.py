@@ -1,4 +1,6 @@
-"""The complete cluster: Kubernetes, Argo CD, AWS, DocumentDB, and the root Application."""
+"""The complete cluster: Kubernetes, Argo CD, AWS, DocumentDB, an identity provider, and the root
+Application.
+"""
 
 import json
 from collections.abc import Iterator
@@ -12,8 +14,20 @@ from tests.e2e.argocd import refresh, running_argocd
 from tests.e2e.aws import REGION, Aws, running_aws
 from tests.e2e.control_plane import NAMESPACE, apply, get, items, kubectl, running_control_plane
 from tests.e2e.database import USER, Database, running_database
-from tests.e2e.network import HOST, VPC
+from tests.e2e.network import HOST, PROVIDER, VPC
 from tests.e2e.node import Node, running_containerd, running_node
+from tests.e2e.oidc import (
+    AUDIENCE,
+    ISSUER,
+    JWKS_URL,
+    ROLES,
+    ROLES_CLAIM,
+    ROLES_PREFIX,
+    Provider,
+    Tokens,
+    running_provider,
+    trust,
+)
 from tests.e2e.paths import CHECKOUT, RELEASES, REMOTE, ROOT, RUN
 from tests.e2e.processes import enter_concurrently, print_progress, run, wait_for
 from tests.e2e.releases import REGISTRY, git
@@ -21,17 +35,23 @@ from tests.e2e.releases import REGISTRY, git
 POD_SELECTOR = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
 CLUSTER_SECRET = "in-cluster"  # checkov:skip=CKV_SECRET_6:the name of a Secret
 """The Secret in which Argo CD keeps the cluster's environment (a label) and facts (annotations)."""
+JWKS_CIDR = f"{PROVIDER}/32"
+"""The fact that opens the NetworkPolicy of the service for the identity provider."""
 
 
 class Cluster:
     """The operations that tests run on the cluster, and the state that they inspect."""
 
-    def __init__(self, node: Node, aws: Aws, database: Database, secret_arn: str) -> None:
+    def __init__(
+        self, node: Node, aws: Aws, database: Database, provider: Provider, secret_arn: str
+    ) -> None:
         self.node = node
         self.aws = aws
         self.database = database
+        self.provider = provider
         self.secret_arn = secret_arn
         self.releases: dict[str, str] = json.loads(RELEASES.read_text())
+        self.tokens = {role: Tokens(role) for role in ROLES}
 
     @property
     def environment(self) -> str:
@@ -45,6 +65,16 @@ class Cluster:
     def address(self) -> str:
         """The URL of the Service, by its cluster IP."""
         return f"http://{get('services', 'game-api')['spec']['clusterIP']}"
+
+    def client(self, role: str = "admin") -> httpx2.Client:
+        """An HTTP client of the Service, whose requests have tokens with this role."""
+        tokens = self.tokens[role]
+        return httpx2.Client(base_url=self.address, auth=tokens, verify=trust(), timeout=10)
+
+    def fetch(self, path: str, headers: dict[str, str] | None = None) -> httpx2.Response:
+        """Send a GET request as an administrator, on a connection of its own."""
+        with self.client() as client:
+            return client.get(path, headers=headers)
 
     def make(self, *arguments: str) -> str:
         """Run make in CHECKOUT with the virtual environment of this repository."""
@@ -108,6 +138,13 @@ class Cluster:
             and is_ready(pod)
         ]
 
+    def restarts(self) -> dict[str, int]:
+        """The restart count of each pod's container."""
+        return {
+            pod["metadata"]["name"]: pod["status"]["containerStatuses"][0]["restartCount"]
+            for pod in self.pods()
+        }
+
     def config_map_name(self) -> str:
         """Return the name of the ConfigMap that all pods read their settings from."""
         names = {
@@ -146,12 +183,13 @@ def running_cluster() -> Iterator[Cluster]:
     with (
         running_containerd() as image_import,
         running_control_plane(),
+        running_provider() as provider,
         enter_concurrently(running_argocd(), running_aws(), running_database()) as services,
         running_node(image_import) as node,
     ):
         _, aws, database = services
         secret_arn = aws.create_secret(USER, database.rotate_password())
-        cluster = Cluster(node, aws, database, secret_arn)
+        cluster = Cluster(node, aws, database, provider, secret_arn)
         apply(*bootstrap_manifests(secret_arn))
         print_progress("the root Application is applied")
         yield cluster
@@ -174,8 +212,15 @@ def bootstrap_manifests(secret_arn: str) -> list[dict[str, Any]]:
         "documentdb_secret_arn": secret_arn,
         "ecr_registry": REGISTRY,
         "hostname": "api.game.example",
+        "jwks_cidr": JWKS_CIDR,
+        "jwks_url": JWKS_URL,
+        "jwt_audience": AUDIENCE,
+        "jwt_issuer": ISSUER,
+        "jwt_roles_claim": ROLES_CLAIM,
+        "jwt_roles_prefix": ROLES_PREFIX,
         "vpc_cidr": VPC,
         "vpc_id": "vpc-0123456789abcdef0",
+        "web_acl_arn": "none",
     }
     # Replaces the variables and the state that terraform/argocd reads.
     inputs = {

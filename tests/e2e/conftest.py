@@ -49,14 +49,14 @@ def cluster(bootstrapped: tuple[Cluster, float], first_sync_seconds: float) -> C
 @pytest.fixture(scope="session")
 def traffic(cluster: Cluster) -> Iterator[Traffic]:
     """Client traffic, from the first test that requests it until the end of the run."""
-    with Traffic(cluster.address) as traffic:
+    with Traffic(cluster.address, cluster.tokens) as traffic:
         yield traffic
 
 
 @pytest.fixture
 def http(cluster: Cluster) -> Iterator[httpx2.Client]:
-    """An HTTP client that reaches the pods through the Kubernetes Service."""
-    with httpx2.Client(base_url=cluster.address, timeout=10) as client:
+    """An administrator's HTTP client that reaches the pods through the Kubernetes Service."""
+    with cluster.client() as client:
         yield client
 
 

@@ -23,6 +23,7 @@ KINDS = {
     "deployments": "apis/apps/v1",
     "ingresses": "apis/networking.k8s.io/v1",
     "jobs": "apis/batch/v1",
+    "networkpolicies": "apis/networking.k8s.io/v1",
     "pods": "api/v1",
     "secrets": "api/v1",
     "services": "api/v1",

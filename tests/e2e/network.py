@@ -6,7 +6,8 @@ when the first process of the namespaces ends, even if it is killed.
 
 from tests.e2e.processes import run
 
-# These addresses are from the range for benchmarks (RFC 2544), which no network routes.
+# These addresses are from the range for benchmarks (RFC 2544, 198.18.0.0/15), which no network
+# routes.
 VPC = "198.18.0.0/16"
 GATEWAY, OUTSIDE = "198.18.0.1", "198.18.0.2"
 """The two ends of the veth pair that connects the cluster to the machine around it."""
@@ -15,6 +16,8 @@ HOST, PODS = "198.18.1.1", "198.18.1.0/24"
 SECOND_DATABASE_HOST = "198.18.1.254"
 """Another address of the bridge, for the test that changes the database's endpoint."""
 SERVICES = "198.18.2.0/24"
+PROVIDER = "198.19.0.1"
+"""The address of the identity provider. It is outside of the VPC, as on the internet."""
 BRIDGE = "cni0"
 POD_IDENTITY_AGENT = "169.254.170.23"
 """The address at which pods on EKS reach the agent that issues their credentials."""
@@ -39,7 +42,8 @@ def enter() -> None:
     for state in CLOSING_STATES:
         run("sysctl", "-qw", f"net.netfilter.nf_conntrack_tcp_timeout_{state}=5")
     run("ip", "link", "set", "lo", "up")
-    run("ip", "address", "add", f"{POD_IDENTITY_AGENT}/32", "dev", "lo")
+    for address in (POD_IDENTITY_AGENT, PROVIDER):
+        run("ip", "address", "add", f"{address}/32", "dev", "lo")
     # Without a fixed MAC address the bridge takes that of a pod, and changes it when the pod ends.
     run("ip", "link", "add", BRIDGE, "address", "02:00:c6:12:01:01", "type", "bridge")
     for address in (HOST, SECOND_DATABASE_HOST):
@@ -58,4 +62,5 @@ def connect(process: int) -> None:
     run(*inside, "link", "set", inner, "up")
     run("ip", "address", "add", f"{OUTSIDE}/24", "dev", outer)
     run("ip", "link", "set", outer, "up")
-    run("ip", "route", "add", VPC, "via", GATEWAY)
+    for destination in (VPC, PROVIDER):
+        run("ip", "route", "add", destination, "via", GATEWAY)

@@ -1,4 +1,7 @@
-"""The single node of the cluster: containerd with a bridge network, kubelet and kube-proxy."""
+"""The single node of the cluster: containerd with a bridge network, kubelet and kube-proxy.
+
+kube-router enforces the NetworkPolicies, and does nothing else.
+"""
 
 import json
 import shlex
@@ -6,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.e2e.control_plane import get, kubectl
-from tests.e2e.network import BRIDGE, HOST, PODS
+from tests.e2e.network import BRIDGE, HOST, PODS, SERVICES
 from tests.e2e.paths import IMAGES, KUBECONFIG, PROGRAMS, RELEASES, RUN
 from tests.e2e.processes import Failed, Process, print_progress, run, succeeds
 from tests.e2e.releases import PAUSE_IMAGE
@@ -133,7 +136,22 @@ def running_node(image_import: Process) -> Iterator[Node]:
     with kubelet, proxy:
         kubelet.wait_until("the node is ready", _is_ready)
         print_progress("the node is ready")
-        yield Node(kubelet)
+        with _firewall():
+            yield Node(kubelet)
+
+
+def _firewall() -> Process:
+    """The controller that translates NetworkPolicies to rules of iptables.
+
+    It starts after the kubelet, because it looks up its own node.
+    """
+    return Process(
+        "kube-router",
+        *(PROGRAMS / "kube-router", f"--kubeconfig={KUBECONFIG}", f"--hostname-override={NAME}"),
+        *("--run-firewall=true", "--run-router=false", "--run-service-proxy=false"),
+        *("--enable-cni=false", f"--service-cluster-ip-range={SERVICES}"),
+        *("--health-port=0", "-v=1"),
+    )
 
 
 def _is_ready() -> bool:

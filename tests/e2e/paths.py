@@ -18,5 +18,5 @@ REMOTE = RUN / "repository.git"
 CHECKOUT = RUN / "checkout"
 IMAGES = RUN / "images.tar"
 RELEASES = RUN / "releases.json"
-CERTIFICATE = BUILT / "database.pem"
+CERTIFICATE = BUILT / "certificate.pem"  # of all servers outside of the cluster, with its key
 REPORT = HOME / "report.md"

@@ -1,4 +1,4 @@
-"""Builds the programs of Kubernetes and Argo CD from Go modules.
+"""Builds the programs of Kubernetes, Argo CD and kube-router from Go modules.
 
 The go.mod and go.sum files in the folders beside this file pin the versions.
 """
@@ -67,6 +67,13 @@ MODULES = (
         {"github.com/argoproj/argo-cd/v3/common.version": "{0}.{1}.{2}"},
         4,
         {"argocd": "github.com/argoproj/argo-cd/v3/cmd"},
+    ),
+    Module(
+        "kube-router",
+        "github.com/cloudnativelabs/kube-router/v2",
+        {"github.com/cloudnativelabs/kube-router/v2/pkg/version.Version": "v{0}.{1}.{2}"},
+        2,
+        {"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
     ),
 )
 ENVIRONMENT = {"GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0"}

@@ -68,9 +68,7 @@ def test_every_request_is_logged_in_cloudwatch(cluster: Cluster, http: httpx2.Cl
     for _ in range(20 * len(pods)):
         request_id = f"e2e-{uuid4().hex}"
         # Each request opens its own connection, so that the Service selects every pod.
-        httpx2.get(
-            f"{cluster.address}/api/v1/players?limit=1", headers={"X-Request-ID": request_id}
-        )
+        cluster.fetch("/api/v1/players?limit=1", {"X-Request-ID": request_id})
         ids.add(request_id)
 
     def all_are_logged() -> bool:

@@ -3,7 +3,6 @@
 import datetime
 import time
 
-import httpx2
 import pytest
 
 from tests.e2e.argocd import NAMESPACE as ARGOCD
@@ -54,7 +53,7 @@ def test_a_build_is_promoted_to_the_next_environment(
     assert get("applications", f"game-api-{source}", ARGOCD) == {}
     settings = get("configmaps", cluster.config_map_name())["data"]
     assert settings["GAME_API_ENVIRONMENT"] == target
-    assert httpx2.get(f"{cluster.address}/health").json()["commit"] == cluster.releases[release]
+    assert cluster.fetch("/health").json()["commit"] == cluster.releases[release]
     assert traffic.lost_writes() == []
 
 

@@ -6,13 +6,14 @@ import random
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import httpx2
 
+from tests.e2e.oidc import Tokens, trust
 from tests.e2e.processes import Failed, wait_for
 
 RATE = 50
@@ -20,6 +21,8 @@ RATE = 50
 SEATS = 16
 TIMEOUT = 10
 """Seconds after which a request fails with a timeout."""
+ADMINISTRATION = ("POST player", "PUT player")
+"""The requests that need the role of an administrator."""
 
 
 @dataclass
@@ -62,12 +65,15 @@ class Window:
 class Traffic:
     """Sends reads, writes and joins from a background thread.
 
+    Administrators create and change players, and servers of the game do everything else.
+
     Half of the requests open a new connection, so that the Service selects a pod for each of them.
     The others use persistent connections.
     """
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, tokens: Mapping[str, Tokens]) -> None:
         self.address = address
+        self.tokens = tokens
         self.windows: list[Window] = []
         self.ratings: dict[str, set[int]] = {}
         """The possible ratings of each player whose creation was acknowledged."""
@@ -75,7 +81,7 @@ class Traffic:
         """The players of each session whose join was acknowledged."""
         self._idle: deque[str] = deque()  # players without an update in progress
         self._without_seat: deque[str] = deque()
-        self._session = ""
+        self._session, self._free_seats = "", 0
         self._numbers = itertools.count(1)
         self._loop = asyncio.new_event_loop()
         self._in_flight: set[asyncio.Task[None]] = set()
@@ -108,14 +114,19 @@ class Traffic:
             time.sleep(0.5)
             self.windows.remove(window)
         seconds = time.monotonic() - opened
-        wait_for(
-            "every request has an outcome",
-            lambda: all(request.outcome for request in window.requests),
-            TIMEOUT + 5,
-        )
+        self.wait_for(window.requests)
         sent = len(window.requests)
         if sent < 0.8 * RATE * seconds:
             raise Failed(f"only {sent} requests were sent in {seconds:.1f} s: too few for a result")
+
+    @staticmethod
+    def wait_for(requests: list[Request]) -> None:
+        """Wait until each of these requests has an outcome."""
+        wait_for(
+            "every request has an outcome",
+            lambda: all(request.outcome for request in requests),
+            TIMEOUT + 5,
+        )
 
     def burst(self, number: int) -> None:
         """Send this number of reads at once, and wait half a second."""
@@ -125,8 +136,8 @@ class Traffic:
     async def _run(self) -> None:
         no_keepalive = httpx2.Limits(max_keepalive_connections=0)
         async with (
-            httpx2.AsyncClient(timeout=TIMEOUT, limits=no_keepalive) as connecting,
-            httpx2.AsyncClient(timeout=TIMEOUT) as persistent,
+            httpx2.AsyncClient(timeout=TIMEOUT, verify=trust(), limits=no_keepalive) as connecting,
+            httpx2.AsyncClient(timeout=TIMEOUT, verify=trust()) as persistent,
             asyncio.TaskGroup() as group,
         ):
             operations = itertools.cycle(
@@ -161,11 +172,14 @@ class Traffic:
         Returns the response if its status code is expected and `check` accepts it.
         """
         method = name.split()[0]
+        tokens = self.tokens["admin" if name in ADMINISTRATION else "server"]
         request = Request(time.monotonic(), name)
         for window in self.windows:
             window.requests.append(request)
         try:
-            request.response = await client.request(method, f"{self.address}{path}", json=body)
+            request.response = await client.request(
+                method, f"{self.address}{path}", json=body, auth=tokens
+            )
             outcome = str(request.response.status_code)
             if request.response.status_code in expected:
                 request.as_expected = check(request.response)
@@ -213,14 +227,14 @@ class Traffic:
     async def _join(self, client: httpx2.AsyncClient) -> None:
         if not self._without_seat:
             return
-        if not self._session or len(self.seats[self._session]) >= SEATS // 2:
+        if not self._free_seats:
             body = {"name": "e2e", "game_mode": "e2e", "max_players": SEATS}
             created = await self._send(client, "POST session", "/api/v1/sessions", body, 201)
-            if not created:
-                return
-            self._session = created.json()["session_id"]
-            self.seats[self._session] = set()
+            if created:
+                self._session, self._free_seats = created.json()["session_id"], SEATS
+                self.seats[self._session] = set()
             return
+        self._free_seats -= 1  # before the response, so that joins never exceed the seats
         player, session = self._without_seat.popleft(), self._session
         path = f"/api/v1/sessions/{session}/players/{player}"
         if await self._send(client, "PUT seat", path, None, 200, 201):
@@ -228,15 +242,23 @@ class Traffic:
 
     def lost_writes(self) -> list[str]:
         """Describe each acknowledged write that is not stored. Pauses the traffic meanwhile."""
-        self._paused = True
-        wait_for("no request is in flight", lambda: not self._in_flight, TIMEOUT + 5)
-        try:
+        with self.paused():
             return list(self._find_lost_writes())
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Pause the traffic, after all requests in flight have an outcome."""
+        self._paused = True
+        try:
+            wait_for("no request is in flight", lambda: not self._in_flight, TIMEOUT + 5)
+            yield
         finally:
             self._paused = False
 
     def _find_lost_writes(self) -> Iterator[str]:
-        with httpx2.Client(base_url=self.address, timeout=TIMEOUT) as client:
+        with httpx2.Client(
+            base_url=self.address, auth=self.tokens["server"], verify=trust(), timeout=TIMEOUT
+        ) as client:
             stored: dict[str, int] = {}
             cursor: str | None = ""
             while cursor is not None:
