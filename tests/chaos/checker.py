@@ -5,7 +5,14 @@ Each property is a pure function over the facts of a history. It yields one text
 
 from collections.abc import Callable, Iterator
 
-from tests.chaos import checks_answers, checks_claims, checks_players, checks_sessions
+from tests.chaos import (
+    checks_access,
+    checks_answers,
+    checks_claims,
+    checks_keys,
+    checks_players,
+    checks_sessions,
+)
 from tests.chaos.facts import Facts
 from tests.chaos.history import History, Violation
 
@@ -36,6 +43,19 @@ PROPERTIES: dict[str, Property] = {
     "seated players are claimed": checks_claims.seated_players_are_claimed,
     "nothing is left behind": checks_claims.nothing_is_left_behind,
     "everybody gets a seat": checks_claims.everybody_gets_a_seat,
+    "answers are permitted": checks_access.answers_are_permitted,
+    "private sessions are not listed": checks_access.private_sessions_are_not_listed,
+    "secrets are not logged": checks_access.secrets_are_not_logged,
+    "a key creates once": checks_keys.a_key_creates_once,
+    "answers of a key are equal": checks_keys.answers_of_a_key_are_equal,
+    "answered requests are not executed again": (
+        checks_keys.answered_requests_are_not_executed_again
+    ),
+    "keys are reused where it is said": checks_keys.keys_are_reused,
+    "what a key names exists": checks_keys.what_a_key_names_exists,
+    "nothing stays in progress": checks_keys.nothing_stays_in_progress,
+    "keys are settled": checks_keys.keys_are_settled,
+    "no lease is leaked": checks_keys.no_lease_is_leaked,
 }
 
 

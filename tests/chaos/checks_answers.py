@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator
 
+from tests.chaos.checks_access import possibly_denied
 from tests.chaos.facts import Facts, end_of
-from tests.chaos.history import Operation
+from tests.chaos.history import IN_PROGRESS, REUSED, Operation
 from tests.chaos.model import refusals, seated
+from tests.chaos.permissions import FORBIDDEN, HIDDEN, UNAUTHENTICATED, denial
 
 LONGEST_ANSWER = 8.0
 """In seconds. The service promises 5; the rest is for a machine with too few processors."""
@@ -14,7 +16,7 @@ GRACE = 3.0
 
 def no_unexpected_answers(facts: Facts) -> Iterator[str]:
     """Nothing is answered with 500, or with a status that the operation does not have."""
-    for operation in facts.operations:
+    for operation in facts.sent:
         if operation.outcome == "unexpected":
             yield f"{operation}: {operation.answer}"
         elif operation.outcome == "done" and operation.etag is not None:
@@ -25,7 +27,7 @@ def no_unexpected_answers(facts: Facts) -> Iterator[str]:
 
 def answers_are_timely(facts: Facts) -> Iterator[str]:
     """A process that runs answers each request, and within its deadline."""
-    for operation in facts.operations:
+    for operation in facts.sent:
         stopped = any(
             process == operation.process
             and start < operation.over
@@ -59,7 +61,7 @@ def refused_changes_are_not_made(facts: Facts) -> Iterator[str]:
             for session in dump.sessions
             if "version" in session
         }
-    for operation in facts.history.operations:
+    for operation in facts.requests:
         if operation.outcome in ("refused", "unsent") and operation.marker in written:
             yield f"{operation}, and it was made: {written[operation.marker]}"
 
@@ -83,7 +85,9 @@ def _refused_by_session(facts: Facts, operation: Operation) -> bool:
 
 def _session_is_missing(facts: Facts, operation: Operation) -> bool:
     timeline = facts.sessions.get(str(operation.session_id))
-    return timeline is None or timeline.first_seen >= operation.start
+    if timeline is None or timeline.first_seen >= operation.start:
+        return True
+    return possibly_denied(facts, operation, HIDDEN)
 
 
 def _player_is_missing(facts: Facts, operation: Operation) -> bool:
@@ -146,6 +150,10 @@ def _name_is_taken(facts: Facts, operation: Operation) -> bool:
 
 
 REASONS = {
+    UNAUTHENTICATED: lambda facts, operation: denial(operation) == UNAUTHENTICATED,
+    FORBIDDEN: lambda facts, operation: possibly_denied(facts, operation, FORBIDDEN),
+    REUSED: lambda facts, operation: True,  # This is a property of its own.
+    IN_PROGRESS: lambda facts, operation: True,  # So is this.
     "session_not_found": _session_is_missing,
     "player_not_found": _player_is_missing,
     "already_in_session": _seated_elsewhere,

@@ -38,6 +38,7 @@ class Corruptible:
             operations=operations,
             at_end=deepcopy(history.at_end),
             stops=list(history.stops),
+            leaks=list(history.leaks),
             errors=list(history.errors),
         )
         self.facts = Facts(self.history)
@@ -49,11 +50,14 @@ class Corruptible:
         return self.history.at_end
 
     def find(self, kind: str, status: int, **fields: Any) -> Operation:
-        """The first operation of this kind with this status, and with these values."""
+        """The first operation of this kind with this status, and with these values.
+
+        It has no key, so that no other request repeats it.
+        """
         return next(
             operation
             for operation in self.history.operations
-            if (operation.kind, operation.status) == (kind, status)
+            if (operation.kind, operation.status, operation.key) == (kind, status, None)
             and all(getattr(operation, name) == value for name, value in fields.items())
         )
 

@@ -11,6 +11,7 @@ from tests.chaos.history import (
     Operation,
     State,
 )
+from tests.chaos.keys import merged
 from tests.chaos.model import seated, versioned
 from tests.chaos.timeline import Interval, Timeline
 
@@ -27,7 +28,11 @@ class Facts:
 
     def __init__(self, history: History) -> None:
         self.history = history
-        self.operations = list(history.sent())
+        self.sent = list(history.sent())
+        """The requests as they were sent."""
+        self.requests = list(merged(history.operations))
+        """The same, with one in the place of those that repeat each other, and those unsent."""
+        self.operations = [operation for operation in self.requests if operation.sent]
         self.sessions: dict[str, Timeline] = {}
         self.players: dict[str, dict[str, Timeline]] = defaultdict(dict)
         """By player_id, and then by the marker of the creation, since ids are used again."""

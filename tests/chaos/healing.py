@@ -3,10 +3,12 @@
 import asyncio
 import random
 from collections.abc import Iterable
+from datetime import UTC, datetime
 
 from tests.chaos.history import Dump, History, Operation
 from tests.chaos.stack import Stack
-from tests.chaos.workload import NAME, Workload, World
+from tests.chaos.workload import NAME, Workload
+from tests.chaos.world import World
 
 MAX_REPEATS = 10
 """How often a request that only prepares something is repeated after a 503."""
@@ -102,7 +104,10 @@ class Healing:
             players = await database.players.find({"region": {"$regex": prefix}}).to_list()
             query = {"$or": [{"game_mode": {"$regex": prefix}}, {"version": {"$exists": False}}]}
             sessions = await database.sessions.find(query).to_list()
-        return Dump(players, sessions)
+            keyed = await database.keyed_requests.find({"answer": None}).to_list()
+        now = datetime.now(UTC).replace(tzinfo=None)
+        leases = [(request["lease_until"] - now).total_seconds() for request in keyed]
+        return Dump(players, sessions, leases)
 
     async def clean_up(self) -> None:
         """Remove everything from the database, for the next round."""
@@ -110,6 +115,7 @@ class Healing:
         async with self._stack.direct() as database:
             await database.players.delete_many({})
             await database.sessions.delete_many({})
+            await database.keyed_requests.delete_many({})
 
 
 def batches(operations: list[Operation], size: int) -> Iterable[list[Operation]]:

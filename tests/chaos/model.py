@@ -8,6 +8,7 @@ Rules are asked with the operation of a history: `refusals` names every reason t
 from typing import Any
 
 from tests.chaos.history import Operation, State
+from tests.chaos.permissions import denial
 
 LIVE = {"waiting", "starting", "active"}
 TRANSITIONS = {
@@ -61,6 +62,8 @@ def newcomers(operation: Operation, state: State) -> list[str]:
 
 def refusals(operation: Operation, state: State) -> set[str]:
     """Every code with which the session may refuse the operation in this state."""
+    if denied := denial(operation, state):
+        return {denied}
     codes = set()
     if operation.if_match not in (None, state["version"]):
         codes.add("version_mismatch")
@@ -163,7 +166,7 @@ def created(operation: Operation, session_id: str) -> State:
         "attributes": {},
         "members": [],
     }
-    host = body.get("host_player_id")
+    host = operation.player_ids[0] if operation.player_ids else None
     state |= {key: value for key, value in body.items() if key != "host_player_id"}
     if host is not None:
         state["members"] = [_member(host, None)]

@@ -21,6 +21,10 @@ TARGETS = [
     ("delete", "players"),
     ("find", "sessions"),
     ("find", "players"),
+    ("insert", "keyed_requests"),
+    ("update", "keyed_requests"),
+    ("update", "keyed_requests"),
+    ("find", "keyed_requests"),
 ]
 """The commands that faults are aimed at; the writes are hit more often."""
 COMMAND_FAULTS: dict[str, FaultKind] = {

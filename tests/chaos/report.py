@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from tests.chaos.history import Operation, Violation
 
-COLUMNS = ("2xx", "304", "404", "409", "412", "503", "other", "lost", "unsent")
+COLUMNS = (
+    *("2xx", "304", "401", "403", "404", "409", "412", "422", "503", "other", "lost", "unsent"),
+)
 
 
 class Report:

@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx2
 
+from tests.chaos.credentials import Credentials
 from tests.chaos.history import Operation
 from tests.chaos.stack import Process
 
@@ -53,8 +54,9 @@ def request_of(operation: Operation) -> Request:
 class Sender:
     """Sends operations to processes of the service."""
 
-    def __init__(self, started: float) -> None:
+    def __init__(self, started: float, credentials: Credentials) -> None:
         self._started = started
+        self._credentials = credentials
         limits = httpx2.Limits(max_connections=None, max_keepalive_connections=100)
         self._client = httpx2.AsyncClient(timeout=TIMEOUT, limits=limits)
 
@@ -68,6 +70,9 @@ class Sender:
         """Send the operation, and record its answer in it."""
         request = request_of(operation)
         headers = {"X-Request-ID": f"{operation.marker}.{operation.number}"}
+        headers |= self._credentials.headers(operation)
+        if operation.key is not None:
+            headers["Idempotency-Key"] = operation.key
         if operation.if_match is not None:
             headers["If-Match"] = f'"{operation.if_match}"'
         if operation.if_none_match is not None:
@@ -91,6 +96,10 @@ class Sender:
             operation.over = self.now()
         operation.end = operation.over
         operation.status = response.status_code
+        if operation.key is not None:
+            operation.text = response.text
+            operation.location = response.headers.get("Location")
+            operation.replayed = "Idempotent-Replayed" in response.headers
         if response.content:
             operation.answer = response.json()
         if tag := response.headers.get("ETag"):

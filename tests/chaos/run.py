@@ -8,18 +8,22 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from tests.chaos.checker import check
+from tests.chaos.checks_keys import LEASE, SKEW, SLOWNESS
 from tests.chaos.healing import Healing
 from tests.chaos.history import History, Violation
 from tests.chaos.nemesis import PROFILES, Nemesis, schedule
 from tests.chaos.report import Report
 from tests.chaos.requests import Sender
 from tests.chaos.stack import Clock, Stack, find_libfaketime
-from tests.chaos.workload import Workload, World
+from tests.chaos.workload import Workload
+from tests.chaos.world import World
 
 ROUND_SECONDS = 30
 LOAD_SHARE = 0.65
 """The part of a round in which there are requests and faults; then it is healed and checked."""
 SHORTEST_LOAD = 3.0
+SETTLING_SECONDS = LEASE + SKEW + SLOWNESS
+"""How long requests with a key are repeated at the end of the last round."""
 SHOWN_VIOLATIONS = 5
 """How many violations of each property are printed for each round."""
 
@@ -37,7 +41,7 @@ class Run:
         self._stack = stack
         self._directory = directory
         self._started = time.monotonic()
-        self._sender = Sender(self._started)
+        self._sender = Sender(self._started, stack.credentials)
 
     async def run(self) -> None:
         await self._start()
@@ -75,6 +79,8 @@ class Run:
         await nemesis.heal()
         await workload.finish()
         await self._stack.relay.wait_until_idle(0.1)
+        history.settled = number == rounds - 1
+        await workload.settle(SETTLING_SECONDS if history.settled else 0)
         await healing.run()
         await healing.clean_up()
         self._collect(history)
@@ -95,6 +101,7 @@ class Run:
         """Add what the processes have noticed to the history."""
         for process in self._stack.processes:
             history.errors += process.errors
+            history.leaks += self._stack.credentials.leaks(process.new_lines())
             history.stops += [
                 (process.number, start - self._started, end - self._started)
                 for start, end in process.interruptions

@@ -4,12 +4,15 @@ It executes the operations of the workload one after the other, by the rules of 
 overlap in time all the same, some of them lose their answers, and some of those take effect later.
 """
 
+import json
 import random
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.history import Dump, History, Operation, State
+from tests.chaos.history import IN_PROGRESS, REUSED, Dump, History, Operation, State
+from tests.chaos.keys import repetitions
 from tests.chaos.model import (
     LIVE,
     change,
@@ -20,7 +23,9 @@ from tests.chaos.model import (
     refusals,
     timeless,
 )
-from tests.chaos.workload import NAME, Choices, World
+from tests.chaos.permissions import denial
+from tests.chaos.workload import NAME, Choices, unanswered
+from tests.chaos.world import World
 
 FIRST_SESSIONS = 5
 STOPPED = 1
@@ -36,6 +41,14 @@ class Refused(Exception):
     members: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass
+class Keyed:
+    """A request with a key, and its answer if there is one."""
+
+    marker: str
+    answer: tuple[int, State] | None = None
+
+
 class Simulation:
     """The service and its clients. Everything that happens follows from the seed.
 
@@ -47,6 +60,7 @@ class Simulation:
         self._lost = lost
         self.players: dict[str, State] = {}
         self.sessions: dict[str, State] = {}
+        self._keyed: dict[str, Keyed] = {}
         self._chance = random.Random(seed)
         self._world = World(0)
         self._choices = Choices(self._world, str(seed))
@@ -72,6 +86,7 @@ class Simulation:
             self._request(self._choices.next())
         self._now += 100
         self._deliver_late()
+        self._settle()
         self._heal()
         self.history.at_end = self._dump()
         for player_id in self.players:
@@ -91,24 +106,56 @@ class Simulation:
         if lost and self._chance.random() < 0.4:
             return  # The request is lost, and not its answer.
         if lost and self._chance.random() < 0.4:
-            self._late.append((self._now + self._chance.uniform(0, 1), operation))
+            if operation.key is None or self._begin(operation):
+                self._late.append((self._now + self._chance.uniform(0, 1), operation))
             return
-        status, answer = self._execute(operation)
+        status, answer = self._answer(operation)
         operation.over = self._now + self._chance.uniform(0, 0.01)
         if lost:
             operation.status = self._chance.choice((None, 503))
             return
         operation.end, operation.status, operation.answer = operation.over, status, answer
         operation.etag = answer.get("version") if status in (200, 201) else None
+        if operation.key is not None:
+            operation.text = json.dumps(answer)
         self._world.learn(operation)
 
     def _deliver_late(self) -> None:
         for item in [item for item in self._late if item[0] <= self._now]:
             self._late.remove(item)
-            self._execute(item[1])
+            self._keep(item[1], self._execute(item[1]))
+
+    def _answer(self, operation: Operation) -> tuple[int, State]:
+        """The answer to an operation, which is an earlier one if its key is known."""
+        if operation.key is None or self._begin(operation):
+            return self._keep(operation, self._execute(operation))
+        known = self._keyed[operation.key]
+        if known.marker != operation.marker:
+            return 422, {"code": REUSED}
+        if known.answer is None:
+            return 409, {"code": IN_PROGRESS}
+        operation.replayed = True
+        return known.answer
+
+    def _begin(self, operation: Operation) -> bool:
+        """Whether this is the first request with its key, which will be executed."""
+        known = Keyed(operation.marker)
+        return self._keyed.setdefault(str(operation.key), known) is known
+
+    def _keep(self, operation: Operation, answer: tuple[int, State]) -> tuple[int, State]:
+        """Keep the answer to a request with a key, unless it is one that is not kept."""
+        if operation.key is not None:
+            if answer[0] == 403:
+                del self._keyed[operation.key]
+            else:
+                self._keyed[operation.key].answer = answer[0], deepcopy(answer[1])
+        return answer
 
     def _execute(self, operation: Operation) -> tuple[int, State]:
         try:
+            session = self.sessions.get(str(operation.session_id))
+            if denied := denial(operation, session):
+                raise Refused({"unauthenticated": 401, "forbidden": 403}.get(denied, 404), denied)
             if operation.session_id is not None:
                 return self._execute_on_session(operation)
             return self._handlers[operation.kind](operation)
@@ -236,6 +283,15 @@ class Simulation:
             "ended_at": None if changed["status"] in LIVE else now,
             "version": before.get("version", 0) + 1,
         }
+
+    def _settle(self) -> None:
+        """Repeat every request with a key that has no answer."""
+        for group in repetitions(self.history.operations).values():
+            if all(unanswered(operation) for operation in group):
+                operation = self._world.again(group[0])
+                operation.phase = "healing"
+                self._request(operation)
+        self.history.settled = True
 
     def _read(self, kind: str, *player_ids: str, session_id: str | None = None) -> None:
         operation = self._world.operation(kind, *player_ids, session_id=session_id)

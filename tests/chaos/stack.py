@@ -17,6 +17,7 @@ import httpx2
 
 from game_api.database.client import Database, connect
 from game_api.database.embedded import EmbeddedDatabase, embedded_database
+from tests.chaos.credentials import Credentials
 from tests.chaos.relay import Link, Relay, running_relay
 from tests.service import Service
 
@@ -47,7 +48,9 @@ def find_libfaketime() -> str | None:
 class Process:
     """One process of the service, behind a link of its own."""
 
-    def __init__(self, number: int, link: Link, clock: "Clock") -> None:
+    def __init__(
+        self, number: int, link: Link, clock: "Clock", environment: dict[str, str]
+    ) -> None:
         self.number = number
         self.link = link
         self.up = False
@@ -56,21 +59,31 @@ class Process:
         """When it was not running; the end is infinite until it runs again."""
         self.errors: list[str] = []
         self._clock = clock
-        self._service: Service | None = None
+        self._environment = environment
+        self._services: list[Service] = []
+        self._lines_read = 0
         self._busy = asyncio.Lock()
 
     @property
     def service(self) -> Service:
-        assert self._service is not None
-        return self._service
+        return self._services[-1]
+
+    def new_lines(self) -> list[str]:
+        """The lines that this process and its predecessors have logged since the last call."""
+        lines = [line for service in self._services for line in list(service.lines)]
+        new = lines[self._lines_read :]
+        self._lines_read = len(lines)
+        return new
 
     async def start(self) -> None:
         environment = {
             "GAME_API_PORT": "0",
             "GAME_API_MONGODB_URI": self.link.uri(NAME),
-        } | self._clock.environment()
-        self._service = await asyncio.to_thread(Service, environment)
-        await asyncio.to_thread(self._service.wait_until_ready)
+            **self._environment,
+            **self._clock.environment(),
+        }
+        self._services.append(await asyncio.to_thread(Service, environment))
+        await asyncio.to_thread(self.service.wait_until_ready)
         self.up = True
 
     async def kill(self, down: float, over: asyncio.Event) -> None:
@@ -104,8 +117,8 @@ class Process:
                     self.service.process.send_signal(signal.SIGCONT)
 
     def end(self) -> None:
-        if self._service is not None:
-            self._service.kill()
+        if self._services:
+            self.service.kill()
 
     @contextlib.contextmanager
     def _interrupted(self) -> Any:
@@ -144,6 +157,7 @@ class Stack:
         self.database = database
         self.relay = relay
         self.processes: list[Process] = []
+        self.credentials = Credentials()
         self._database_busy = asyncio.Lock()
 
     async def start(self, clocks: list[Clock]) -> None:
@@ -152,8 +166,10 @@ class Stack:
         made = await asyncio.to_thread(Service, environment, "create-indexes")
         if await asyncio.to_thread(made.wait) != 0:
             raise SetupError(f"create-indexes has failed: {made.output}")
+        access = self.credentials.environment()
         for number, clock in enumerate(clocks):
-            self.processes.append(Process(number, await self.relay.add_link(), clock))
+            link = await self.relay.add_link()
+            self.processes.append(Process(number, link, clock, access))
         await asyncio.gather(*(process.start() for process in self.processes))
 
     async def kill_database(self) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos import corruptions_elsewhere
+from tests.chaos import corruptions_access, corruptions_elsewhere
 from tests.chaos.checker import PROPERTIES, check
 from tests.chaos.corruptions import (
     CORRUPTIONS,
@@ -16,7 +16,7 @@ from tests.chaos.history import History
 from tests.chaos.simulation import Simulation
 from tests.chaos.timeline import unmatched
 
-assert corruptions_elsewhere  # Its corruptions are registered when it is imported.
+assert corruptions_access and corruptions_elsewhere  # They register their corruptions.
 
 
 @pytest.fixture(scope="module")

@@ -3,22 +3,24 @@
 import asyncio
 import random
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterator
 
-from tests.chaos.history import SESSION_CREATIONS, History, Operation, State
-from tests.chaos.model import LIVE, members
+from tests.chaos.callers import choose_caller, choose_key, repeat
+from tests.chaos.history import IN_PROGRESS, History, Operation
+from tests.chaos.keys import repetitions
+from tests.chaos.model import LIVE
 from tests.chaos.requests import Sender
 from tests.chaos.stack import Process
+from tests.chaos.world import SESSIONS, World
 
-PLAYERS = 14
-SESSIONS = 5
-"""How many sessions are used at a time; older ones are cancelled."""
 CLIENTS = 32
 MAX_WAITING = 16
 """How many requests may wait for one process, which may be stopped."""
 PATIENCE = 0.5
 """After how many seconds a client goes on with something else."""
+MAX_REPETITIONS = 4
+"""How often a client repeats a request with a key while there is no answer to it."""
 NAME = "chaos"
 FOLLOWING = {
     "waiting": ("starting",),
@@ -26,62 +28,6 @@ FOLLOWING = {
     "active": ("active", "active", "ended"),
 }
 """What a client asks for next, by the status of a session."""
-
-
-class World:
-    """What the clients of a round know: ids, and the last versions and seats that they saw."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.players = [f"r{number}-p{index}" for index in range(PLAYERS)]
-        self.existing: set[str] = set()
-        """The players who probably exist; some of them have ids that the service generated."""
-        self.creating: list[str] = []
-        """The players whose creation is in progress."""
-        self.sessions: deque[str] = deque()
-        self.retired: deque[str] = deque()
-        """Sessions that have to be cancelled, so that their players are free again."""
-        self.versions: dict[str, int] = {}
-        self.statuses: dict[str, str] = {}
-        self.seats: dict[str, str] = {}
-        self._count = 0
-
-    def operation(self, kind: str, *player_ids: str, session_id: str | None = None) -> Operation:
-        self._count += 1
-        marker = f"r{self.number}-{self._count}"
-        return Operation(
-            self._count, kind, 0, 0.0, session_id, player_ids=player_ids, marker=marker
-        )
-
-    def learn(self, operation: Operation) -> None:
-        """Remember what an answer shows."""
-        if operation.status in (200, 201):
-            for state in operation.answer.get("items", [operation.answer]):
-                key = state.get("session_id") or state["player_id"]
-                self.versions[key] = state["version"]
-                if "session_id" in state:
-                    self._learn_seats(state)
-                else:
-                    self.existing.add(state["player_id"])
-            if operation.kind in SESSION_CREATIONS:
-                self.sessions.append(operation.answer["session_id"])
-                if len(self.sessions) > SESSIONS:
-                    self.retired.append(self.sessions.popleft())
-        elif operation.status == 204 or operation.code in ("not_in_session", "not_a_member"):
-            for player_id in operation.player_ids:
-                self.seats.pop(player_id, None)
-        if operation.kind == "delete player" and operation.status == 204:
-            self.existing.discard(operation.player_id)
-        if operation.code == "player_not_found" and len(operation.player_ids) == 1:
-            self.existing.discard(operation.player_id)
-
-    def _learn_seats(self, state: State) -> None:
-        self.statuses[state["session_id"]] = state["status"]
-        for player_id in members(state):
-            if state["status"] in LIVE:
-                self.seats[player_id] = state["session_id"]
-            elif self.seats.get(player_id) == state["session_id"]:
-                del self.seats[player_id]
 
 
 class Choices:
@@ -98,10 +44,18 @@ class Choices:
             operation = world.operation("update session", session_id=world.retired.popleft())
             operation.body = {"status": "cancelled", "attributes": {"writer": operation.marker}}
             return operation
+        if world.keyed and self.chance.random() < 0.06:
+            return repeat(world, self.chance)
         if len(world.sessions) < SESSIONS and self.chance.random() < 0.5:
-            return self.create_session()
+            return self.sent_by_somebody(self.create_session())
         (make,) = self.chance.choices(list(WEIGHTS), list(WEIGHTS.values()))
-        return make(self)
+        return self.sent_by_somebody(make(self))
+
+    def sent_by_somebody(self, operation: Operation) -> Operation:
+        """The operation with a caller, and maybe with a key."""
+        choose_caller(operation, self.world, self.chance)
+        choose_key(operation, self.world, self.chance)
+        return operation
 
     def player(self) -> str:
         """A player, who mostly exists."""
@@ -318,11 +272,48 @@ class Workload:
             else:
                 operation = choices.next()
             process = choices.chance.choice(available)
-            request = asyncio.create_task(self.send(operation, process))
-            self._requests.add(request)
-            request.add_done_callback(self._requests.discard)
-            await asyncio.wait([request], timeout=PATIENCE)
+            requests = [self._start(operation, process, choices.chance)]
+            if operation.key is not None and choices.chance.random() < 0.2:
+                twin = self.world.again(operation)
+                requests.append(self._start(twin, choices.chance.choice(available), choices.chance))
+            await asyncio.wait(requests, timeout=PATIENCE)
             await asyncio.sleep(choices.chance.expovariate(1 / 0.01))
+
+    def _start(
+        self, operation: Operation, process: Process, chance: random.Random
+    ) -> asyncio.Task[None]:
+        request = asyncio.create_task(self._request(operation, process, chance))
+        self._requests.add(request)
+        request.add_done_callback(self._requests.discard)
+        return request
+
+    async def _request(self, operation: Operation, process: Process, chance: random.Random) -> None:
+        """Send an operation; repeat it if it has a key and no answer, at any process."""
+        await self.send(operation, process)
+        for _ in range(MAX_REPETITIONS):
+            if operation.key is None or not unanswered(operation):
+                return
+            await asyncio.sleep(chance.expovariate(1 / 0.2))
+            if available := list(self._available()):
+                operation = self.world.again(operation)
+                await self.send(operation, chance.choice(available))
+
+    async def settle(self, seconds: float) -> None:
+        """Repeat every request with a key that has no answer, for at most some seconds."""
+        until = time.monotonic() + seconds
+        chance = random.Random(self._seed)
+        groups = repetitions(self._history.operations).values()
+        open_ = [group[-1] for group in groups if all(unanswered(o) for o in group)]
+        await asyncio.gather(*(self._settle(operation, until, chance) for operation in open_))
+
+    async def _settle(self, operation: Operation, until: float, chance: random.Random) -> None:
+        while True:
+            operation = self.world.again(operation)
+            operation.phase = "healing"
+            await self.send(operation, chance.choice(self._processes))
+            if not unanswered(operation) or time.monotonic() > until:
+                return
+            await asyncio.sleep(1)
 
     def _available(self) -> Iterator[Process]:
         for process in self._processes:
@@ -341,3 +332,8 @@ class Workload:
             for player_id in creating:
                 self.world.creating.remove(player_id)
         self.world.learn(operation)
+
+
+def unanswered(operation: Operation) -> bool:
+    """Whether a request with a key should be repeated."""
+    return operation.outcome in ("unknown", "unsent") or operation.code == IN_PROGRESS
