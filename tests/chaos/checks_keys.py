@@ -134,8 +134,8 @@ def keys_are_settled(facts: Facts) -> Iterator[str]:
     if not facts.history.settled:
         return
     for group in repetitions(facts.sent).values():
-        last = max(group, key=lambda o: o.start)
-        if not last.kept and last.code in ("", IN_PROGRESS, "database_unavailable"):
+        if all(o.outcome == "unknown" or o.code == IN_PROGRESS for o in group):
+            last = max(group, key=lambda o: o.start)
             yield f"there is no answer at the end, after {len(group)} requests: {last}"
 
 

@@ -58,18 +58,16 @@ def a_forged_token_is_accepted(history: Corruptible) -> None:
 
 @violates("answers are permitted")
 def an_outsider_sees_a_private_session(history: Corruptible) -> None:
-    operation = find_by(
-        history,
-        lambda o: o.kind == "get session"
-        and o.status == 200
-        and o.answer["visibility"] == "private",
-    )
-    operation.role, operation.subject = "player", "outsider"
+    state = history.find_state(lambda state: state["visibility"] == "private")
+    timeline = history.facts.sessions[state["session_id"]]
+    session = timeline.states[timeline.last]
+    caller = {"role": "player", "subject": "outsider"}
+    history.append("get session", 200, session_id=session["session_id"], answer=session, **caller)
 
 
 @violates("answers are permitted")
 def a_player_changes_the_session_of_another_host(history: Corruptible) -> None:
-    history.find("update session", 200, role="player").subject = "another"
+    history.find_change(role="player").subject = "another"
 
 
 @violates("answers are permitted")
@@ -212,6 +210,7 @@ def a_created_player_does_not_exist(history: Corruptible) -> None:
     history.append(
         *("create player", 201, "new"),
         answer=history.player() | {"player_id": "new", "region": "new"},
+        body={"player_id": "new", "username": "new"},
         marker="new",
         key="new",
     )

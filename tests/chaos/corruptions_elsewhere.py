@@ -137,13 +137,21 @@ def a_running_process_does_not_answer(history: Corruptible) -> None:
 
 @violates("refused changes are not made")
 def a_refused_change_of_a_session_is_visible(history: Corruptible) -> None:
-    operation = history.find("update session", 200)
+    operation = history.find_change()
     operation.status, operation.answer = 409, {"code": "session_over"}
 
 
 @violates("refused changes are not made")
 def a_refused_player_exists(history: Corruptible) -> None:
-    operation = history.find("create player", 201)
+    births = {player["region"] for player in history.dump.players}
+    operation = next(
+        o
+        for o in history.history.operations
+        if (o.kind, o.status) == ("create player", 201) and o.player_ids and o.marker in births
+    )
+    history.history.operations[:] = [
+        o for o in history.history.operations if o is operation or o.marker != operation.marker
+    ]
     operation.status, operation.answer = 409, {"code": "player_exists"}
 
 

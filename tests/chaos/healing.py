@@ -105,7 +105,7 @@ class Healing:
             query = {"$or": [{"game_mode": {"$regex": prefix}}, {"version": {"$exists": False}}]}
             sessions = await database.sessions.find(query).to_list()
             keyed = await database.keyed_requests.find({"answer": None}).to_list()
-        now = datetime.now(UTC).replace(tzinfo=None)
+        now = datetime.now(UTC)
         leases = [(request["lease_until"] - now).total_seconds() for request in keyed]
         return Dump(players, sessions, leases)
 

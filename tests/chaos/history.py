@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 Outcome = Literal["done", "refused", "unknown", "unsent", "unexpected"]
-Phase = Literal["load", "healing", "final"]
+Phase = Literal["load", "settling", "healing", "final"]
 Token = Literal["good", "missing", "expired", "forged"]
 Document = dict[str, Any]
 State = dict[str, Any]

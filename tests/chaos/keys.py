@@ -26,7 +26,11 @@ def first_kept(group: Iterable[Operation]) -> Operation | None:
 
 
 def merged(operations: list[Operation]) -> Iterator[Operation]:
-    """The operations, with one in the place of those that repeat each other."""
+    """The operations in order, with one in the place of those that repeat each other."""
+    yield from sorted(_merged_groups(operations), key=lambda operation: operation.start)
+
+
+def _merged_groups(operations: list[Operation]) -> Iterator[Operation]:
     groups = repetitions(operations)
     for operation in operations:
         if operation.key is None:

@@ -289,7 +289,7 @@ class Simulation:
         for group in repetitions(self.history.operations).values():
             if all(unanswered(operation) for operation in group):
                 operation = self._world.again(group[0])
-                operation.phase = "healing"
+                operation.phase = "settling"
                 self._request(operation)
         self.history.settled = True
 

@@ -21,13 +21,13 @@ assert corruptions_access and corruptions_elsewhere  # They register their corru
 
 @pytest.fixture(scope="module")
 def undisturbed() -> History:
-    return Simulation(1, lost=0).run(700)
+    return Simulation(1, lost=0).run(1000)
 
 
 @pytest.fixture(scope="module")
 def disturbed() -> History:
     """A history in which answers were lost, so that less is certain."""
-    return Simulation(2, lost=0.05).run(700)
+    return Simulation(2, lost=0.05).run(1000)
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -309,7 +309,7 @@ class Workload:
     async def _settle(self, operation: Operation, until: float, chance: random.Random) -> None:
         while True:
             operation = self.world.again(operation)
-            operation.phase = "healing"
+            operation.phase = "settling"
             await self.send(operation, chance.choice(self._processes))
             if not unanswered(operation) or time.monotonic() > until:
                 return
