@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 from tests.chaos.corruptions import Corruptible, violates
 from tests.chaos.history import IN_PROGRESS, REUSED, Operation
@@ -61,7 +62,7 @@ def an_outsider_sees_a_private_session(history: Corruptible) -> None:
     state = history.find_state(lambda state: state["visibility"] == "private")
     timeline = history.facts.sessions[state["session_id"]]
     session = timeline.states[timeline.last]
-    caller = {"role": "player", "subject": "outsider"}
+    caller: dict[str, Any] = {"role": "player", "subject": "outsider"}
     history.append("get session", 200, session_id=session["session_id"], answer=session, **caller)
 
 
@@ -84,7 +85,7 @@ def a_former_host_changes_a_session(history: Corruptible) -> None:
     state = history.live_session()
     body = {"attributes": {"writer": "x"}}
     answer = state | body | {"version": state["version"] + 1}
-    caller = {"role": "player", "subject": "another"}
+    caller: dict[str, Any] = {"role": "player", "subject": "another"}
     history.append(
         "update session", 200, session_id=state["session_id"], answer=answer, body=body, **caller
     )
@@ -93,7 +94,7 @@ def a_former_host_changes_a_session(history: Corruptible) -> None:
 @violates("refusals are true")
 def a_player_is_forbidden_what_is_its_own(history: Corruptible) -> None:
     player_id = history.player()["player_id"]
-    own = {"role": "player", "subject": player_id}
+    own: dict[str, Any] = {"role": "player", "subject": player_id}
     history.append("player session", 403, player_id, answer={"code": "forbidden"}, **own)
 
 
@@ -113,7 +114,7 @@ def a_good_token_is_refused(history: Corruptible) -> None:
 def a_session_is_hidden_from_its_member(history: Corruptible) -> None:
     member = history.live_session()["members"][0]["player_id"]
     session_id = history.live_session()["session_id"]
-    caller = {"role": "player", "subject": member}
+    caller: dict[str, Any] = {"role": "player", "subject": member}
     answer = {"code": "session_not_found"}
     history.append("get session", 404, session_id=session_id, answer=answer, **caller)
 
@@ -223,7 +224,7 @@ def a_request_is_in_progress_that_nobody_has_sent(history: Corruptible) -> None:
 
 @violates("nothing stays in progress")
 def a_lease_does_not_end(history: Corruptible) -> None:
-    lost = {"key": "new", "marker": "new"}
+    lost: dict[str, Any] = {"key": "new", "marker": "new"}
     history.append("create session", 503, answer={"code": "database_unavailable"}, **lost)
     history.end += 60
     history.append("create session", 409, answer={"code": IN_PROGRESS}, **lost)
