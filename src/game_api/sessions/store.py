@@ -121,8 +121,10 @@ class SessionStore:
                 await self._claim_members(session, hold)
             except ApiError:
                 # The member may be elsewhere by now, after an earlier attempt was faster.
-                if repeated and (await self._latest_attempt(session))[1]:
-                    return session
+                if repeated:
+                    session, created = await self._latest_attempt(session)
+                    if created:
+                        return session
                 raise
             session.members = tuple(
                 member.model_copy(update={"claim": hold.token}) for member in session.members
