@@ -9,6 +9,7 @@ earlier attempt has created. `docs/concurrency.md` explains the protocol.
 
 import asyncio
 import json
+from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -179,19 +180,23 @@ class KeyedRequests:
         task.add_done_callback(self._tasks.discard)
 
     async def _release(self, attempt: Attempt, forget: bool) -> None:
-        try:
-            with pymongo.timeout(RELEASE_SECONDS):
-                if forget:
-                    await self._connection.run(
-                        lambda database: database[KEYED_REQUESTS].delete_one(owned(attempt))
-                    )
-                else:
-                    ended = {"$set": {"lease_until": utc_now()}}
-                    await self._connection.run(
-                        lambda database: database[KEYED_REQUESTS].update_one(owned(attempt), ended)
-                    )
-        except PyMongoError:
-            pass  # The lease ends by itself.
+        with suppress(PyMongoError), pymongo.timeout(RELEASE_SECONDS):
+            try:
+                await self._end(attempt, forget)
+            except OUTCOME_UNKNOWN:
+                await self._end(attempt, forget)
+        # Otherwise the lease ends by itself.
+
+    async def _end(self, attempt: Attempt, forget: bool) -> None:
+        if forget:
+            await self._connection.run(
+                lambda database: database[KEYED_REQUESTS].delete_one(owned(attempt))
+            )
+        else:
+            ended = {"$set": {"lease_until": utc_now()}}
+            await self._connection.run(
+                lambda database: database[KEYED_REQUESTS].update_one(owned(attempt), ended)
+            )
 
     async def _insert(self, request: KeyedRequest) -> bool:
         try:
