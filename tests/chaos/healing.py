@@ -31,7 +31,8 @@ class Healing:
         if not self._history.disturbed:
             self._history.before_healing = await self.dump()
         async with self._stack.direct() as database:
-            players = [document["_id"] for document in await database.players.find().to_list()]
+            found = await database.players.find({"version": {"$exists": True}}).to_list()
+        players = [document["_id"] for document in found]  # Without the traces of deleted players.
         await asyncio.gather(*(self._stand_up(player_id) for player_id in players))
         self._chance.shuffle(players)
         half = len(players) // 2
