@@ -41,7 +41,7 @@ checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan the infrastructure and t
 infra-test: $(VENV)/dev  ## Run the tests of Terraform; they don't connect to AWS
 	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 $(ARGS)
 
-e2e: $(VENV)/dev  ## Run the end-to-end tests on a real cluster (as root; 10 minutes the first time, then 5)
+e2e: $(VENV)/dev  ## Run the end-to-end tests on a real cluster (as root; 15 minutes the first time, then 6)
 	@$(BIN)/python -m tests.e2e test $(ARGS)
 
 cluster: $(VENV)/dev  ## Start such a cluster and keep it running
