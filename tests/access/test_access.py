@@ -65,23 +65,10 @@ def test_the_service_says_once_that_authentication_is_off(
 
 
 @pytest.mark.parametrize(
-    ("environment", "arguments", "mistake"),
-    [
-        ({}, ["--role", "admin", "--subject", "me"], "set GAME_API_JWT_SECRET"),
-        ({"GAME_API_JWT_SECRET": SECRET}, ["--role", "player", "--subject", "a b"], "--subject"),
-        ({"GAME_API_JWT_SECRET": SECRET}, ["--role", "admin", "--subject", ""], "--subject"),
-        (
-            {"GAME_API_JWT_SECRET": SECRET},
-            ["--role", "admin", "--subject", "me", "--expires-in", "0"],
-            "--expires-in",
-        ),
-        ({"GAME_API_JWT_SECRET": SECRET}, ["--role", "king", "--subject", "me"], "king"),
-        ({"GAME_API_JWT_SECRET": SECRET}, ["--subject", "me"], "--role"),
-    ],
+    ("arguments", "mistake"),
+    [(["--role", "king", "--subject", "me"], "king"), (["--subject", "me"], "--role")],
 )
-def test_a_token_that_can_not_be_made(
-    environment: dict[str, str], arguments: list[str], mistake: str
-) -> None:
-    command = Service(environment, "token", *arguments)
+def test_a_token_needs_a_role_that_exists(arguments: list[str], mistake: str) -> None:
+    command = Service({"GAME_API_JWT_SECRET": SECRET}, "token", *arguments)
     assert command.wait() == 2
     assert mistake in command.output and "Traceback" not in command.output
