@@ -166,10 +166,11 @@ async def test_random_operations_have_the_same_results_as_on_a_real_database(
 async def test_a_duplicate_names_the_index_as_a_real_database_does(database: Database) -> None:
     connection = MemoryConnection(Memory().execute)
     for players in (database.players, connection["players"]):
-        await players.insert_one({"_id": "a", "username_key": "x"})
+        await players.insert_one({"_id": "a", "username_key": "x", "birth": "t1"})
         for document, field in (
-            ({"_id": "a", "username_key": "y"}, "_id"),
-            ({"_id": "b", "username_key": "x"}, "username_key"),
+            ({"_id": "a", "username_key": "y", "birth": "t2"}, "_id"),
+            ({"_id": "b", "username_key": "x", "birth": "t2"}, "username_key"),
+            ({"_id": "b", "username_key": "y", "birth": "t1"}, "birth"),
         ):
             with pytest.raises(DuplicateKeyError) as raised:
                 await players.insert_one(document)
