@@ -1,5 +1,7 @@
 """Lost responses: a write is made once, and reported as it was made or as unknown."""
 
+from typing import Any
+
 import pytest
 
 from game_api.access.caller import SYSTEM
@@ -7,6 +9,7 @@ from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.errors import DatabaseUnavailable
 from game_api.http.preconditions import Precondition, Tags, provided
+from game_api.ids import new_id
 from game_api.observability.metrics import Metrics
 from game_api.players.errors import PlayerNotFound
 from game_api.players.model import PlayerUpdate
@@ -248,3 +251,24 @@ async def test_a_deletion_whose_response_is_lost_spares_the_next_player_of_that_
     store = player_store(connection, claims, LostResponse("delete_one", then=create_again))
     await store.delete("ada", ANY_VERSION)
     assert (await players.get("ada")).version == 1
+
+
+async def test_a_repeated_creation_finds_the_session_under_a_later_id(
+    database: Database, connection: Connection, sessions: SessionStore
+) -> None:
+    """Just before this attempt claims the host, another one has gone on to the next id."""
+    await database.players.insert_one(a_player("ada").model_dump_doc())
+    session = a_session("ada", id=new_id())
+    others: list[str] = []
+
+    async def claim(collection: Any, *arguments: Any, **options: Any) -> Any:
+        if not others:
+            others.append(session.id)
+            await database.sessions.insert_one({"_id": session.id, "revision": 1})
+            others.append((await sessions.create(session.model_copy(), repeated=True)).id)
+        return await collection.bulk_write(*arguments, **options)
+
+    late = Claims(Collections(connection, players={"bulk_write": claim}))
+    store = SessionStore(connection, late, Metrics())
+    found = await store.create(session.model_copy(), repeated=True)
+    assert [session.id, found.id] == others and found.id > session.id
