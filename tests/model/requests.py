@@ -253,6 +253,7 @@ class Repeated(ApiError):
 
     def __init__(self, code: str, details: Mapping[str, Any]) -> None:
         super().__init__(**details)
+        # The code of an error is a class variable, but here it differs between instances.
         self.code = code  # type: ignore[misc]
 
 

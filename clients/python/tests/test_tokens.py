@@ -240,6 +240,7 @@ def test_the_objects_of_the_client_do_not_show_the_token() -> None:
 async def test_an_expired_token_of_the_service_is_replaced(connect: NewApi, url: str) -> None:
     expired, valid = [os.environ.get(f"GAME_API_{name}") for name in ("EXPIRED_TOKEN", "TOKEN")]
     if not expired or not valid:
+        # The tests also run against a service without authentication; `make clients` sets both.
         pytest.skip("the service needs no token: set GAME_API_TOKEN and GAME_API_EXPIRED_TOKEN")
     async with connect(url, token=expired) as api:
         with pytest.raises(Unauthenticated) as caught:

@@ -13,11 +13,10 @@ from game_api.access.caller import ANYBODY, Caller
 from game_api.access.errors import Unauthenticated
 from game_api.access.limits import Limiter, client_address
 from game_api.access.policy import Grant, Permission, grant
-from game_api.access.tokens import Authenticator
+from game_api.access.tokens import AUTHORIZATION, Authenticator
 from game_api.http.steps import Handler, Step
 from game_api.settings import Settings
 
-AUTHORIZATION = b"authorization"
 FORWARDED = b"x-forwarded-for"
 
 
