@@ -220,7 +220,7 @@ def test_a_limiter_forgets_who_is_silent() -> None:
     time.sleep(1.1)
     assert not limiter.unused
     limiter.hit("last")
-    assert len(limiter._windows) == 1
+    assert len(limiter._times) == 1
 
 
 def test_a_refused_request_does_not_extend_the_window() -> None:

@@ -7,63 +7,11 @@ from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
 
 from limits import RateLimitItem
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from game_api.access.errors import RateLimited
 
 IPV6_PREFIX = 64
 """The length of the prefix of a customer's network, whose addresses count as one."""
-
-
-class Windows(MemoryStorage):
-    """The times of the requests within each window, for limits with the same period.
-
-    The storage of the library starts a thread for requests that it has to forget, and keeps each
-    key for ever. This one forgets whatever has left its window, on each request.
-    """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._times: OrderedDict[str, deque[float]] = OrderedDict()
-        """Sorted by the last request of each key."""
-
-    def __len__(self) -> int:
-        return len(self._times)
-
-    def acquire_entry(self, key: str, limit: int, expiry: int, amount: int = 1) -> bool:
-        self._forget(time.monotonic() - expiry)
-        times = self._times.get(key)
-        if times is None:
-            times = self._times[key] = deque()
-        elif len(times) + amount > limit:
-            self._trim(times, expiry)
-        if len(times) + amount > limit:
-            return False
-        times.extend([time.monotonic()] * amount)
-        self._times.move_to_end(key)
-        return True
-
-    def get_moving_window(self, key: str, limit: int, expiry: int) -> tuple[float, int]:
-        times = self._times.get(key)
-        if times is None:
-            return time.monotonic(), 0
-        self._trim(times, expiry)
-        return (times[0] if times else time.monotonic()), len(times)
-
-    def _forget(self, before: float) -> None:
-        """Forget the keys whose last request is older."""
-        while self._times:
-            key, times = next(iter(self._times.items()))
-            if times and times[-1] > before:
-                return
-            del self._times[key]
-
-    @staticmethod
-    def _trim(times: deque[float], expiry: int) -> None:
-        before = time.monotonic() - expiry
-        while times and times[0] <= before:
-            times.popleft()
 
 
 @dataclass(frozen=True)
@@ -77,10 +25,10 @@ class Usage:
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers `RateLimit` and `RateLimit-Policy` of the IETF draft."""
-        window = self.limit.get_expiry()
+        policy = f'"{self.name}";q={self.limit.amount};w={self.limit.get_expiry()}'
         return [
             (b"ratelimit", f'"{self.name}";r={self.remaining};t={self.reset}'.encode()),
-            (b"ratelimit-policy", f'"{self.name}";q={self.limit.amount};w={window}'.encode()),
+            (b"ratelimit-policy", policy.encode()),
         ]
 
     def refusal(self, detail: str) -> RateLimited:
@@ -88,27 +36,59 @@ class Usage:
 
 
 class Limiter:
-    """A limit for each of many keys, such as principals or addresses."""
+    """A limit for each of many keys, such as principals or addresses.
+
+    The storage of the library `limits` starts a thread for what it has to forget, and keeps each
+    key for ever. This one forgets whatever has left its window, on each request.
+    """
 
     def __init__(self, name: str, limit: RateLimitItem) -> None:
         self.name = name
         self.limit = limit
-        self._windows = Windows()
-        self._strategy = MovingWindowRateLimiter(self._windows)
+        self._period = limit.get_expiry()
+        self._times: OrderedDict[str, deque[float]] = OrderedDict()
+        """The times of the requests of each key, sorted by the last request of each."""
 
     @property
     def unused(self) -> bool:
         """Whether no key has anything in its window."""
-        return not self._windows
+        return not self._times
 
     def hit(self, key: str) -> tuple[bool, Usage]:
         """Count a request, if the limit allows it; returns whether it does."""
-        return self._strategy.hit(self.limit, key), self.usage(key)
+        now = time.monotonic()
+        self._forget(now)
+        times = self._times.get(key)
+        if times is None:
+            times = self._times[key] = deque()
+        allowed = self._used(times, now) < self.limit.amount
+        if allowed:
+            times.append(now)
+            self._times.move_to_end(key)
+        return allowed, self._usage(times, now)
 
     def usage(self, key: str) -> Usage:
-        stats = self._strategy.get_window_stats(self.limit, key)
-        reset = max(1, math.ceil(stats.reset_time - time.monotonic()))
-        return Usage(self.name, self.limit, stats.remaining, reset)
+        """How much of the limit the key has used; this counts nothing."""
+        return self._usage(self._times.get(key, deque()), time.monotonic())
+
+    def _usage(self, times: deque[float], now: float) -> Usage:
+        remaining = self.limit.amount - self._used(times, now)
+        reset = max(1, math.ceil(times[0] + self._period - now)) if times else 1
+        return Usage(self.name, self.limit, remaining, reset)
+
+    def _used(self, times: deque[float], now: float) -> int:
+        """The number of requests within the window; earlier ones are forgotten."""
+        while times and times[0] <= now - self._period:
+            times.popleft()
+        return len(times)
+
+    def _forget(self, now: float) -> None:
+        """Forget the keys whose last request has left the window."""
+        while self._times:
+            key, times = next(iter(self._times.items()))
+            if times and times[-1] > now - self._period:
+                return
+            del self._times[key]
 
 
 def client_address(peer: str, forwarded: str, trusted_proxies: int) -> str:
