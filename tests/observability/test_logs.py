@@ -129,7 +129,7 @@ async def test_no_line_contains_a_secret(
     log_lines.setFormatter(LineFormatter(Redactor(Settings()), "pod-1"))
 
     async def failing_app(scope: Any, receive: Any, send: Any) -> None:
-        scope["route"] = type("Route", (), {"path": f"/x/{secret}"})()
+        scope["route"] = type("Route", (), {"path": "/x/{id}"})()
         scope["caller"] = Caller(secret, frozenset())
         raise RuntimeError(f"failed with {secret}")
 
@@ -227,7 +227,7 @@ log = logging.getLogger("library")
 log.warning("%s of %s", 1)
 log.warning(Odd())
 log.warning("%s", Odd())
-log.warning("odd", extra={"access": {"path": Odd()}})
+log.warning("odd", extra={"access": {"route": Odd()}})
 log.warning("\\udcff is fine")
 logs.close()
 assert logs.queue.dropped == 4, logs.queue.dropped
