@@ -209,7 +209,7 @@ locals {
     [
       { title = "Changes per group commit", stats = ["Average", "Maximum"], metrics = [["GameSession", "GroupCommitSize"]] },
       { title = "Conflicts retried and log records dropped", stats = ["Sum"], metrics = [["GameSession", "ConflictsRetried"], ["GameSession", "LogRecordsDropped"]] },
-      { title = "Database connections of the pods", stats = ["Average", "Maximum"], metrics = [["GameSession", "DatabaseConnections"], ["GameSession", "DatabaseConnectionsInUse"]] },
+      { title = "Database commands in flight", stats = ["Average", "Maximum"], metrics = [["GameSession", "DatabaseCommandsInFlight"]] },
     ],
     [
       { title = "Database commands (ms, p99)", stats = ["p99"], search = "{GameSession,Command} MetricName=\"DatabaseLatency\"" },

@@ -245,7 +245,7 @@ async def make_indexes(runtime: Runtime) -> None:
         open_connection(settings, uri, runtime.logs.redact) as connection,
     ):
         try:
-            names = await connection.run(prepare)
+            names = await connection.run("createIndexes", prepare)
         except IndexesFailed as error:
             names, failures = error.created, error.failures
         except CredentialsError as error:

@@ -22,8 +22,11 @@ class Collections:
         self._connection = connection
         self._replaced = replaced
 
-    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
+    async def run(
+        self, name: str, command: Command[Result], patience: float = CREDENTIALS_SECONDS
+    ) -> Result:
         return await self._connection.run(
+            name,
             lambda database: command(cast(Database, InterceptedDatabase(database, self._replaced))),
             patience,
         )

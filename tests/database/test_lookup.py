@@ -115,7 +115,7 @@ async def test_commands_share_one_lookup(
         running(create_app(Runtime(Settings()), uri)) as app,
     ):
         connection = app.objects[Connection]
-        commands = (connection.run(lambda d: d.command("ping")) for _ in range(20))
+        commands = (connection.run("ping", lambda d: d.command("ping")) for _ in range(20))
         assert [answer["ok"] for answer in await asyncio.gather(*commands)] == [1.0] * 20
         assert sorted(dns_server.queries) == ["SRV", "TXT"]
 
@@ -129,7 +129,7 @@ async def test_a_command_waits_for_dns_no_longer_than_its_patience(
         running(create_app(Runtime(Settings()), uri)) as app,
     ):
         with pytest.raises(LookupFailed, match="the name is still being resolved"):
-            await app.objects[Connection].run(lambda d: d.command("ping"), 0.05)
+            await app.objects[Connection].run("ping", lambda d: d.command("ping"), 0.05)
 
 
 def test_the_service_starts_and_stops_without_dns(start_service: Start) -> None:

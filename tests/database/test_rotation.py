@@ -13,7 +13,7 @@ import boto3
 import httpx2
 import pytest
 from pymongo.errors import OperationFailure
-from pymongo.monitoring import PoolClosedEvent, PoolCreatedEvent
+from pymongo.monitoring import ConnectionPoolListener, PoolClosedEvent, PoolCreatedEvent
 
 from game_api.app import MODELS, create_app
 from game_api.database.client import Database, connect, database_uri
@@ -22,7 +22,6 @@ from game_api.database.credentials import Secret
 from game_api.database.errors import CredentialsError
 from game_api.database.indexes import create_indexes
 from game_api.database.rotation import READ_INTERVAL
-from game_api.observability.reporting import DatabaseMonitor
 from game_api.runtime import Runtime
 from game_api.settings import Settings
 from tests.apps import running
@@ -49,10 +48,16 @@ def secrets_manager() -> Iterator[SecretsManager]:
     secrets_manager.stop()
 
 
-class Pools(DatabaseMonitor):
+class Pools(ConnectionPoolListener):
     """Counts the connection pools of the driver. Each client has one."""
 
     created = closed = 0
+
+    def ignored(self, event: Any) -> None: ...
+
+    pool_ready = pool_cleared = connection_created = connection_ready = connection_closed = ignored
+    connection_check_out_started = connection_check_out_failed = ignored
+    connection_checked_out = connection_checked_in = ignored
 
     def pool_created(self, event: PoolCreatedEvent) -> None:
         self.created += 1
@@ -125,7 +130,7 @@ class Rotation:
         names = {k.removeprefix("GAME_API_").lower(): v for k, v in self.variables.items()}
         settings = Settings.model_validate(names)
         runtime = Runtime(settings)
-        pools = Pools(runtime.metrics)
+        pools = Pools()
         async with running(create_app(runtime, database_uri(settings), [pools])) as app:
             yield Api(app.client, app.objects[Connection], pools)
 
@@ -203,9 +208,9 @@ async def test_the_old_client_is_closed_when_its_last_command_has_ended(rotation
 
     async with rotation.api() as api:
         await api.connection.run(
-            lambda database: database.things.insert_many([{"_id": n} for n in range(5)])
+            "insert", lambda database: database.things.insert_many([{"_id": n} for n in range(5)])
         )
-        count = asyncio.create_task(api.connection.run(count_slowly))
+        count = asyncio.create_task(api.connection.run("find", count_slowly))
         await started.wait()
         rotation.rotate("second-password")
         responses = await asyncio.gather(*(api.add_player() for _ in range(20)))

@@ -308,7 +308,7 @@ class MemoryConnection:
         self._execute = execute
 
     async def run(
-        self, command: DriverCall[Result], patience: float = CREDENTIALS_SECONDS
+        self, name: str, command: DriverCall[Result], patience: float = CREDENTIALS_SECONDS
     ) -> Result:
         return await command(cast(Database, self))
 

@@ -25,6 +25,7 @@ from game_api.access.errors import IdempotencyKeyReused, RequestInProgress
 from game_api.clock import utc_now
 from game_api.database.client import Document
 from game_api.database.connection import Connection
+from game_api.database.documents import document_of, model_of
 from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.errors import DatabaseUnavailable
 from game_api.ids import new_id, new_token
@@ -154,7 +155,8 @@ class KeyedRequests:
         for _ in range(2):
             try:
                 result = await self._connection.run(
-                    lambda database: database[KEYED_REQUESTS].update_one(owned(attempt), update)
+                    "update",
+                    lambda database: database[KEYED_REQUESTS].update_one(owned(attempt), update),
                 )
                 if result.matched_count:
                     return answer
@@ -190,18 +192,20 @@ class KeyedRequests:
     async def _end(self, attempt: Attempt, forget: bool) -> None:
         if forget:
             await self._connection.run(
-                lambda database: database[KEYED_REQUESTS].delete_one(owned(attempt))
+                "delete", lambda database: database[KEYED_REQUESTS].delete_one(owned(attempt))
             )
         else:
             ended = {"$set": {"lease_until": utc_now()}}
             await self._connection.run(
-                lambda database: database[KEYED_REQUESTS].update_one(owned(attempt), ended)
+                "update",
+                lambda database: database[KEYED_REQUESTS].update_one(owned(attempt), ended),
             )
 
     async def _insert(self, request: KeyedRequest) -> bool:
         try:
             await self._connection.run(
-                lambda database: database[KEYED_REQUESTS].insert_one(request.model_dump_doc())
+                "insert",
+                lambda database: database[KEYED_REQUESTS].insert_one(document_of(request)),
             )
             return True
         except (DuplicateKeyError, *OUTCOME_UNKNOWN):
@@ -211,9 +215,10 @@ class KeyedRequests:
         """Put a new request in the place of one whose time has passed."""
         try:
             await self._connection.run(
+                "update",
                 lambda database: database[KEYED_REQUESTS].replace_one(
-                    {"_id": found.id, "owner": found.owner}, fresh.model_dump_doc()
-                )
+                    {"_id": found.id, "owner": found.owner}, document_of(fresh)
+                ),
             )
         except OUTCOME_UNKNOWN:
             pass
@@ -224,16 +229,16 @@ class KeyedRequests:
         ownership = {"$set": {"owner": fresh.owner, "lease_until": fresh.lease_until}}
         try:
             await self._connection.run(
-                lambda database: database[KEYED_REQUESTS].update_one(guard, ownership)
+                "update", lambda database: database[KEYED_REQUESTS].update_one(guard, ownership)
             )
         except OUTCOME_UNKNOWN:
             pass
 
     async def _find(self, request_id: str) -> KeyedRequest | None:
         document = await self._connection.run(
-            lambda database: database[KEYED_REQUESTS].find_one({"_id": request_id})
+            "find", lambda database: database[KEYED_REQUESTS].find_one({"_id": request_id})
         )
-        return None if document is None else KeyedRequest.model_validate_doc(document)
+        return None if document is None else model_of(KeyedRequest, document)
 
 
 def digest(data: bytes) -> str:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pymongo.lock
 from pymongo import AsyncMongoClient
+from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
 from pymongo.errors import PyMongoError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
@@ -92,6 +93,37 @@ def connect(uri: str, **options: Any) -> Client:
     given = {name.lower() for name in split_options(query)} if query else set()
     defaults = {name: value for name, value in OPTIONS.items() if name.lower() not in given}
     return AsyncMongoClient(uri, tz_aware=True, **{**defaults, **options})
+
+
+class CachedDatabase(AsyncDatabase[Document]):
+    """A database that makes each collection once; the driver makes one for each use of its name."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.client, database.name)
+        self._collections: dict[str, AsyncCollection[Document]] = {}
+
+    def __getitem__(self, name: str) -> AsyncCollection[Document]:
+        collection = self._collections.get(name)
+        if collection is None:
+            collection = self._collections[name] = super().__getitem__(name)
+        return collection
+
+
+class Driver:
+    """Runs commands on a client, not more of them at once than it may have connections.
+
+    The driver makes a task for each command that waits for a connection, which costs more than the
+    rest of the command.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = CachedDatabase(database)
+        limit = database.client.options.pool_options.max_pool_size  # Infinite for 0.
+        self._connections = asyncio.Semaphore(int(min(limit or sys.maxsize, sys.maxsize)))
+
+    async def run(self, command: Command[Result]) -> Result:
+        async with self._connections:
+            return await command(self._database)
 
 
 def check_connection_options(settings: Settings) -> None:

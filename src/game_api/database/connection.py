@@ -5,6 +5,7 @@ rotated (see `rotation`).
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
 from contextvars import Context
@@ -21,6 +22,7 @@ from game_api.database.client import (
     Listener,
     Result,
     connect,
+    Driver,
 )
 from game_api.database.errors import OUTCOME_UNKNOWN, LookupFailed
 from game_api.errors import DatabaseUnavailable
@@ -33,19 +35,54 @@ Insertion = Literal["inserted", "found", "refused"]
 class Connection(Protocol):
     """Access to the database; commands always use the current client."""
 
-    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
-        """Run a command, which may wait `patience` seconds for credentials or for DNS."""
+    async def run(
+        self, name: str, command: Command[Result], patience: float = CREDENTIALS_SECONDS
+    ) -> Result:
+        """Run a command, which may wait `patience` seconds for credentials or for DNS.
+
+        `name` is what the database calls the command, for the metrics.
+        """
         ...
+
+
+class Monitor(Protocol):
+    """Is told of each command, which the driver's own listeners would make much slower."""
+
+    def started(self) -> None: ...
+
+    def ended(self, name: str, seconds: float) -> None:
+        """A command has ended, with whatever result."""
+        ...
+
+
+class MonitoredConnection:
+    """A connection that tells a monitor of each command."""
+
+    def __init__(self, connection: Connection, monitor: Monitor) -> None:
+        self._connection = connection
+        self._monitor = monitor
+
+    async def run(
+        self, name: str, command: Command[Result], patience: float = CREDENTIALS_SECONDS
+    ) -> Result:
+        self._monitor.started()
+        started = time.perf_counter()
+        try:
+            return await self._connection.run(name, command, patience)
+        finally:
+            self._monitor.ended(name, time.perf_counter() - started)
 
 
 class FixedConnection:
     """A connection with one client, whose credentials never change."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self._driver = Driver(database)
 
-    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
-        return await command(self._database)
+    async def run(
+        self, name: str, command: Command[Result], patience: float = CREDENTIALS_SECONDS
+    ) -> Result:
+        return await self._driver.run(command)
 
 
 class LookupConnection:
@@ -57,10 +94,12 @@ class LookupConnection:
 
     def __init__(self, client: Client, name: str) -> None:
         self._client = client
-        self._database = client.get_default_database(name)
+        self._driver = Driver(client.get_default_database(name))
         self._lookup: asyncio.Task[None] | None = None
 
-    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
+    async def run(
+        self, name: str, command: Command[Result], patience: float = CREDENTIALS_SECONDS
+    ) -> Result:
         """Run a command. Raises LookupFailed if the name isn't resolved within `patience` seconds.
 
         The next command resolves it again.
@@ -78,7 +117,7 @@ class LookupConnection:
             lookup.result()
         except (PyMongoError, OSError) as error:
             raise LookupFailed(str(error)) from error
-        return await command(self._database)
+        return await self._driver.run(command)
 
     async def aclose(self) -> None:
         if self._lookup is not None:
@@ -96,7 +135,7 @@ async def open_connection(
     """The connection that the settings describe.
 
     `redact` is called with each password before it is used. `listeners` receive the events of the
-    driver.
+    driver; each makes every command slower.
     """
     if settings.documentdb_secret_arn is None:
         async with connect(uri, event_listeners=listeners) as client:
@@ -124,14 +163,14 @@ async def insert(connection: Connection, collection: str, document: Document) ->
     process may have deleted the document, and the repetition would bring it back.
     """
     try:
-        await connection.run(lambda database: database[collection].insert_one(document))
+        await connection.run("insert", lambda database: database[collection].insert_one(document))
         return "inserted"
     except DuplicateKeyError:
         return "refused"
     except OUTCOME_UNKNOWN:
         pass
     identity = {"_id": document["_id"], INCARNATION: document[INCARNATION]}
-    found = await connection.run(lambda database: database[collection].find_one(identity))
+    found = await connection.run("find", lambda database: database[collection].find_one(identity))
     if found is None:
         raise DatabaseUnavailable()
     return "found"

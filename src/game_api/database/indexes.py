@@ -110,7 +110,7 @@ class IndexCheck:
         """
         if self._complete:
             return None
-        missing = await self._connection.run(self._missing, patience)
+        missing = await self._connection.run("listIndexes", self._missing, patience)
         self._complete = not missing
         problem = None
         if missing:

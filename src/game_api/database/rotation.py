@@ -26,7 +26,14 @@ from pymongo.monitoring import (
     CommandSucceededEvent,
 )
 
-from game_api.database.client import CREDENTIALS_SECONDS, Command, Listener, Result, connect
+from game_api.database.client import (
+    CREDENTIALS_SECONDS,
+    Command,
+    Driver,
+    Listener,
+    Result,
+    connect,
+)
 from game_api.database.credentials import Credentials, Secret
 from game_api.database.errors import CredentialsError
 
@@ -91,7 +98,7 @@ class ClientLease(CommandListener):
             serverMonitoringMode="poll",
             event_listeners=[*listeners, self],
         )
-        self._database = self.client.get_default_database(name)
+        self._driver = Driver(self.client.get_default_database(name))
 
     async def run(self, command: Command[Result]) -> Result:
         """Run a command. Raises NotSent if it can safely run again on another client."""
@@ -103,7 +110,7 @@ class ClientLease(CommandListener):
         self._attempts.add(attempt)
         self._idle.clear()
         try:
-            return await command(self._database)
+            return await self._driver.run(command)
         except PyMongoError as error:
             # The driver authenticates a connection before it sends a command on it. A command that
             # fails with a refusal was therefore not executed, and it is always safe to repeat.
@@ -183,7 +190,9 @@ class RotatingConnection:
         for lease in self._leases:
             await lease.client.close()
 
-    async def run(self, command: Command[Result], patience: float = CREDENTIALS_SECONDS) -> Result:
+    async def run(
+        self, name: str, command: Command[Result], patience: float = CREDENTIALS_SECONDS
+    ) -> Result:
         """Run a command on the current client, and on the next one if this one is refused.
 
         Raises CredentialsError if there are no accepted credentials within `patience` seconds.

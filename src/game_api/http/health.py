@@ -10,6 +10,7 @@ from pymongo.errors import PyMongoError
 from typing_extensions import TypeAliasType
 
 from game_api import __version__
+from game_api.database.client import Database
 from game_api.database.connection import Connection
 from game_api.database.errors import CredentialsError
 from game_api.database.indexes import IndexCheck
@@ -86,8 +87,12 @@ async def check_database(connection: Connection, indexes: IndexCheck) -> tuple[f
     Raises PyMongoError after one second.
     """
     with pymongo.timeout(PING_SECONDS):
+
+        async def ping(database: Database) -> None:
+            await database.command("ping")
+
         started = time.perf_counter()
-        await connection.run(lambda database: database.command("ping"), PING_CREDENTIALS_SECONDS)
+        await connection.run("ping", ping, PING_CREDENTIALS_SECONDS)
         latency = time.perf_counter() - started
         return latency, await indexes.problem(PING_CREDENTIALS_SECONDS)
 

@@ -99,15 +99,15 @@ DATABASE_LATENCY = Instrument(
     "DatabaseLatency",
     "values",
     "Milliseconds",
-    "The duration of database commands.",
+    "The duration of database commands, including the wait for a connection.",
     "Command",
     LATENCIES,
 )
-DATABASE_CONNECTIONS = Instrument(
-    "DatabaseConnections", "gauge", "Count", "Connections to the database."
-)
-DATABASE_CONNECTIONS_IN_USE = Instrument(
-    "DatabaseConnectionsInUse", "gauge", "Count", "Connections to the database that are in use."
+DATABASE_COMMANDS_IN_FLIGHT = Instrument(
+    "DatabaseCommandsInFlight",
+    "gauge",
+    "Count",
+    "Database commands that run, or wait for a connection.",
 )
 LOG_RECORDS_DROPPED = Instrument("LogRecordsDropped", "counter", "Count", "Dropped log records.")
 

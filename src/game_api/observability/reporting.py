@@ -1,4 +1,4 @@
-"""Measurements from the events of the driver, and the periodic report of all metrics."""
+"""Measurements of the database, and the periodic report of all metrics."""
 
 import asyncio
 import contextlib
@@ -7,29 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pymongo
 from pymongo.errors import PyMongoError
-from pymongo.monitoring import (
-    CommandFailedEvent,
-    CommandListener,
-    CommandStartedEvent,
-    CommandSucceededEvent,
-    ConnectionCheckedInEvent,
-    ConnectionCheckedOutEvent,
-    ConnectionCheckOutFailedEvent,
-    ConnectionCheckOutStartedEvent,
-    ConnectionClosedEvent,
-    ConnectionCreatedEvent,
-    ConnectionPoolListener,
-    ConnectionReadyEvent,
-    PoolClearedEvent,
-    PoolClosedEvent,
-    PoolCreatedEvent,
-    PoolReadyEvent,
-)
 
 from game_api.observability.logs import METRICS_LOGGER
 from game_api.observability.metrics import (
-    DATABASE_CONNECTIONS,
-    DATABASE_CONNECTIONS_IN_USE,
+    DATABASE_COMMANDS_IN_FLIGHT,
     DATABASE_LATENCY,
     LIVE_SESSIONS,
     REPORT_SECONDS,
@@ -48,41 +29,18 @@ log = logging.getLogger(__name__)
 metrics_log = logging.getLogger(METRICS_LOGGER)
 
 
-class DatabaseMonitor(CommandListener, ConnectionPoolListener):
-    """Measures the commands of the driver and counts its connections."""
+class DatabaseMonitor:
+    """Measures the commands of the stores."""
 
     def __init__(self, metrics: Metrics) -> None:
         self.metrics = metrics
 
-    def started(self, event: CommandStartedEvent) -> None:
-        pass
+    def started(self) -> None:
+        self.metrics.add(DATABASE_COMMANDS_IN_FLIGHT, 1)
 
-    def succeeded(self, event: CommandSucceededEvent) -> None:
-        self.metrics.observe(DATABASE_LATENCY, event.duration_micros / 1000, event.command_name)
-
-    def failed(self, event: CommandFailedEvent) -> None:
-        self.metrics.observe(DATABASE_LATENCY, event.duration_micros / 1000, event.command_name)
-
-    def connection_created(self, event: ConnectionCreatedEvent) -> None:
-        self.metrics.add(DATABASE_CONNECTIONS, 1)
-
-    def connection_closed(self, event: ConnectionClosedEvent) -> None:
-        self.metrics.add(DATABASE_CONNECTIONS, -1)
-
-    def connection_checked_out(self, event: ConnectionCheckedOutEvent) -> None:
-        self.metrics.add(DATABASE_CONNECTIONS_IN_USE, 1)
-
-    def connection_checked_in(self, event: ConnectionCheckedInEvent) -> None:
-        self.metrics.add(DATABASE_CONNECTIONS_IN_USE, -1)
-
-    # Events of the driver that are not measured.
-    def pool_created(self, event: PoolCreatedEvent) -> None: ...
-    def pool_ready(self, event: PoolReadyEvent) -> None: ...
-    def pool_cleared(self, event: PoolClearedEvent) -> None: ...
-    def pool_closed(self, event: PoolClosedEvent) -> None: ...
-    def connection_ready(self, event: ConnectionReadyEvent) -> None: ...
-    def connection_check_out_started(self, event: ConnectionCheckOutStartedEvent) -> None: ...
-    def connection_check_out_failed(self, event: ConnectionCheckOutFailedEvent) -> None: ...
+    def ended(self, name: str, seconds: float) -> None:
+        self.metrics.add(DATABASE_COMMANDS_IN_FLIGHT, -1)
+        self.metrics.observe(DATABASE_LATENCY, seconds * 1000, name)
 
 
 @contextlib.asynccontextmanager
