@@ -20,7 +20,7 @@ from game_api.sessions.rounds import WRITES_KEPT
 from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_player, a_session
 from tests.database.collections import Collections, LostResponse
-from tests.sessions.checks import add_players, assert_consistent, joins
+from tests.sessions.checks import add_players, assert_consistent, joins, stored
 
 ANY_VERSION = Precondition().check
 FIRST_VERSION = Precondition(Tags.parse("If-Match", '"1"'))
@@ -59,7 +59,7 @@ async def test_a_session_change_whose_response_is_lost_is_made_once(
     first, second = await joins(store, "s", players)
     assert first[0].member(players[0]) and first[0].version == 2
     assert isinstance(second, SessionFull)
-    session = await sessions.get("s")
+    session = await stored(sessions, "s")
     assert (session.version, session.revision) == (2, 2)
     await assert_consistent(database)
 
@@ -78,7 +78,7 @@ async def test_a_lost_response_is_found_behind_other_writes(
     store = session_store(connection, claims, LostResponse("replace_one", then=play))
     after, _ = await store.change("s", lambda s: s.change({"status": "starting"}, SYSTEM, LATER))
     assert (after.status, after.version) == ("starting", 2)
-    assert (await sessions.get("s")).status == "ended"
+    assert (await stored(sessions, "s")).status == "ended"
 
 
 async def test_a_response_that_is_lost_behind_too_many_writes_stays_unknown(
@@ -201,7 +201,7 @@ async def test_a_refusal_after_a_lost_write_is_final(
     with pytest.raises(PlayerNotFound):
         await store.change("s", lambda s: s.join(players, None, SYSTEM, LATER))
     await response.deliver()
-    assert (await sessions.get("s")).members == ()
+    assert (await stored(sessions, "s")).members == ()
 
 
 @pytest.mark.parametrize("before", [True, False])
@@ -266,9 +266,9 @@ async def test_a_repeated_creation_finds_the_session_under_a_later_id(
             others.append(session.id)
             await database.sessions.insert_one({"_id": session.id, "revision": 1})
             others.append((await sessions.create(session.model_copy(), repeated=True)).id)
-        return await collection.bulk_write(*arguments, **options)
+        return await collection.update_one(*arguments, **options)
 
-    late = Claims(Collections(connection, players={"bulk_write": claim}))
+    late = Claims(Collections(connection, players={"update_one": claim}))
     store = SessionStore(connection, late, Metrics())
     found = await store.create(session.model_copy(), repeated=True)
     assert [session.id, found.id] == others and found.id > session.id

@@ -11,11 +11,12 @@ from starlette.middleware.cors import CORSMiddleware
 from game_api import __version__
 from game_api.access.idempotency import KeyedRequest, KeyedRequests
 from game_api.database.client import Database, Listener
-from game_api.database.connection import Connection, open_connection
+from game_api.database.connection import Connection, MonitoredConnection, open_connection
 from game_api.database.indexes import IndexCheck, IndexesFailed, create_indexes
 from game_api.http import health
 from game_api.http.access import Gate, open_gate
 from game_api.http.dependencies import State
+from game_api.http.dispatch import Dispatch
 from game_api.http.docs import add_docs
 from game_api.http.middleware import RequestContext
 from game_api.http.problems import HANDLERS
@@ -83,11 +84,11 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[State]:
-        all_listeners = [DatabaseMonitor(metrics), *listeners]
         async with (
             open_gate(settings) as gate,
-            open_connection(settings, uri, runtime.logs.redact, all_listeners) as connection,
+            open_connection(settings, uri, runtime.logs.redact, listeners) as driver,
         ):
+            connection = MonitoredConnection(driver, DatabaseMonitor(metrics))
             claims = Claims(connection)
             retention = timedelta(seconds=settings.session_retention)
             session_store = SessionStore(connection, claims, metrics, retention)
@@ -123,7 +124,14 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    routers = (players.router, sessions.router, sessions.players_router, health.router)
+    for router in routers:
+        app.include_router(router)
+    add_docs(app)
+    # What is added last is the outermost.
+    app.add_middleware(Dispatch, routers=routers)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,
@@ -132,8 +140,5 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
             allow_headers=REQUEST_HEADERS,
             expose_headers=RESPONSE_HEADERS,
         )
-    app.add_middleware(RequestContext, metrics=metrics)  # The outermost, so it is added last.
-    for router in (players.router, sessions.router, sessions.players_router, health.router):
-        app.include_router(router)
-    add_docs(app)
+    app.add_middleware(RequestContext, metrics=metrics)
     return app

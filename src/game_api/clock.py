@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import PlainSerializer, WithJsonSchema
+from pydantic import WithJsonSchema
 
 
 def utc_now() -> datetime:
@@ -18,10 +18,9 @@ def rfc3339(moment: datetime) -> str:
 
 
 Timestamp = Annotated[
-    datetime,
-    PlainSerializer(rfc3339),
+    str,
     WithJsonSchema(
         {"type": "string", "format": "date-time", "examples": ["2026-11-22T19:00:00.123Z"]}
     ),
 ]
-"""A datetime that is serialised as RFC 3339 in UTC with milliseconds."""
+"""A time as `rfc3339` writes it."""

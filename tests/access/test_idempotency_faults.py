@@ -249,7 +249,7 @@ async def test_an_insertion_that_is_late_does_not_bring_a_deleted_player_back(
     await players.create(keyed_player("ada", "ada"), repeated=True)
     assert await database.players.count_documents({"version": {"$gt": 0}}) == 0
     await players.create(a_player("ada"))  # The id and the username are free.
-    assert [player.id for player in await players.list(None, 10)] == ["ada"]
+    assert [document["_id"] for document in await players.list(None, 10)] == ["ada"]
 
 
 async def test_a_refused_repetition_is_final(

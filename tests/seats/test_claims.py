@@ -22,7 +22,7 @@ from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_session
 from tests.database.collections import Collections
 from tests.seats.writers import StoppedWriter, claim, join
-from tests.sessions.checks import a_round, stale_token
+from tests.sessions.checks import a_round, stale_token, stored
 
 ANY_VERSION = Precondition().check
 
@@ -39,7 +39,7 @@ async def test_a_writer_that_lost_its_claim_can_no_longer_write(
 ) -> None:
     await join(sessions, "b", "ada")
     assert not await stopped.write()
-    assert not (await sessions.get("a")).members
+    assert not (await stored(sessions, "a")).members
 
 
 async def test_a_writer_that_was_faster_keeps_the_seat(
@@ -58,7 +58,7 @@ async def test_a_writer_that_was_faster_keeps_the_seat(
     assert await stopped.write()
     with pytest.raises(AlreadyInSession):
         await late
-    assert (await sessions.get("a")).member("ada")
+    assert (await stored(sessions, "a")).member("ada")
 
 
 async def test_an_abandoned_claim_does_not_block_its_own_session(
@@ -148,7 +148,7 @@ async def test_a_player_who_joins_and_leaves_in_one_round_must_exist_and_be_free
         return_exceptions=True,
     )
     assert isinstance(answers[0], AlreadyInSession) and isinstance(answers[2], PlayerNotFound)
-    session = await sessions.get("a")
+    session = await stored(sessions, "a")
     assert session.version == 2 and session.host_player_id == "bob"
 
 
@@ -180,9 +180,9 @@ async def test_a_creation_that_stops_before_its_insert_blocks_no_player_and_is_n
     lifetime = tombstone["purge_at"] - utc_now()
     assert timedelta(hours=23) < lifetime <= TOMBSTONE_LIFETIME
     with pytest.raises(SessionNotFound):
-        await sessions.get("c")
+        await stored(sessions, "c")
     listed = await sessions.list(SessionFilter(), 100)
-    assert {session.id for session in listed} == {"a", "b", late.id}
+    assert {document["_id"] for document in listed} == {"a", "b", late.id}
 
 
 async def test_a_host_with_an_abandoned_claim_can_create(
@@ -211,7 +211,7 @@ async def test_a_player_who_is_claimed_during_a_deletion_is_not_deleted(
     players = PlayerStore(Collections(connection, players={"delete_one": delete_one}), claims)
     with pytest.raises(InSession):
         await players.delete("ada", ANY_VERSION)
-    assert (await sessions.get("a")).member("ada") and (await claim(prepared))[0] == "a"
+    assert (await stored(sessions, "a")).member("ada") and (await claim(prepared))[0] == "a"
 
 
 async def test_an_abandoned_claim_shows_no_session(

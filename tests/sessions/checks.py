@@ -59,3 +59,8 @@ async def assert_consistent(database: Database) -> None:
             assert name not in seats, f"{name} has seats in {seats[name]} and {session.id}"
             seats[name] = session.id
             assert claims[name] == session.id
+
+
+async def stored(sessions: SessionStore, session_id: str) -> Session:
+    """The session in the database. Raises SessionNotFound."""
+    return Session.model_validate_doc((await sessions.find(session_id)).document)

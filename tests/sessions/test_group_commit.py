@@ -27,7 +27,7 @@ from tests.build import LATER, a_session
 from tests.database.collections import Collections
 from tests.documentdb import DocumentDbGuard
 from tests.observability.readers import documents_of
-from tests.sessions.checks import add_players, joins
+from tests.sessions.checks import add_players, joins, stored
 
 
 def writes(guard: DocumentDbGuard) -> int:
@@ -50,7 +50,7 @@ async def test_a_thousand_joins_for_64_seats_need_few_commands(
     assert all(isinstance(a, SessionFull) for a in answers if isinstance(a, BaseException))
     assert writes(guard) <= 20
     assert sum(guard.count.values()) <= 20, guard.count
-    session = await sessions.get("s")
+    session = await stored(sessions, "s")
     assert session.version == 65 and session.free_slots == 0
     assert sorted(after.version for after, _ in seated) == list(range(2, 66))
     assert [m.player_id for m in session.members] == players[:64]
@@ -90,7 +90,7 @@ async def test_a_refused_rule_does_not_affect_the_others_in_its_round(
         "illegal_transition",
         "player_not_found",
     ]
-    session = await sessions.get("s")
+    session = await stored(sessions, "s")
     assert (session.name, session.version) == ("Friday duel", 3)
     assert [m.player_id for m in session.members] == players
 
@@ -176,7 +176,7 @@ async def test_a_change_that_can_not_be_written_fails_alone(
     assert failed == [answers[5]] and isinstance(failed[0], UnicodeEncodeError | InvalidStringData)
     versions = [answer[0].version for answer in answers if not isinstance(answer, BaseException)]
     assert versions == list(range(2, 12))
-    session = await sessions.get("s")
+    session = await stored(sessions, "s")
     assert (session.name, session.version, session.attributes) == ("m4", 11, {})
 
 
@@ -199,7 +199,7 @@ async def test_a_rule_may_write_without_a_new_version(sessions: SessionStore) ->
         session.touch()
 
     after, _ = await sessions.change("s", touch)
-    session = await sessions.get("s")
+    session = await stored(sessions, "s")
     assert session.attributes == {"seen": 1}
     assert (after.version, session.version, session.revision) == (1, 1, 2)
 
@@ -226,7 +226,7 @@ async def test_an_abandoned_change_is_not_made(
     await asyncio.gather(first, second, return_exceptions=True)
     proceed.set()
     await store.aclose()
-    assert (await sessions.get("s")).version == 1
+    assert (await stored(sessions, "s")).version == 1
 
 
 async def test_a_round_does_not_inherit_the_context_of_its_first_caller(
@@ -290,11 +290,11 @@ async def test_the_release_of_claims_has_little_time_and_may_fail(
     await sessions.create(a_session(player))
     remaining: list[float] = []
 
-    async def bulk_write(collection: Any, *arguments: Any, **options: Any) -> Any:
+    async def update_one(collection: Any, *arguments: Any, **options: Any) -> Any:
         remaining.append(pymongo._csot.remaining() or float("inf"))
         raise AutoReconnect("connection reset by peer")
 
-    interrupted = Collections(connection, players={"bulk_write": bulk_write})
+    interrupted = Collections(connection, players={"update_one": update_one})
     store = SessionStore(interrupted, Claims(interrupted), metrics)
     session, _ = await store.change("s", lambda s: s.leave(player, SYSTEM, LATER))
     assert session.member(player) is None
@@ -373,4 +373,4 @@ async def test_closing_the_store_waits_for_the_changes_in_progress(
     assert not closing.done()
     proceed.set()
     await closing
-    assert (await sessions.get("s")).name == "x"
+    assert (await stored(sessions, "s")).name == "x"

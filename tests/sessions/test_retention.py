@@ -20,6 +20,7 @@ from game_api.sessions.store import RETENTION, SessionStore, schedule_purges
 from game_api.settings import Settings
 from tests.build import LATER, a_session
 from tests.database.collections import InterceptedDatabase
+from tests.sessions.checks import stored
 
 
 async def test_an_ended_session_gets_a_time_after_which_it_may_be_removed(
@@ -45,11 +46,11 @@ async def test_a_session_is_gone_when_its_time_has_come(
     await database.sessions.update_one({"_id": "s"}, {"$set": {"purge_at": past}})
     await database.sessions.update_one({"_id": "t"}, {"$set": {"purge_at": future}})
     with pytest.raises(SessionNotFound):
-        await sessions.get("s")
+        await stored(sessions, "s")
     with pytest.raises(SessionNotFound):
         await sessions.change("s", lambda s: s.leave("ada", SYSTEM, LATER))
     listed = await sessions.list(SessionFilter(status=("ended",)), 10)
-    assert [session.id for session in listed] == ["t"]
+    assert [document["_id"] for document in listed] == ["t"]
 
 
 async def test_documents_of_earlier_versions_expire_as_well(

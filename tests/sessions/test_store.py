@@ -19,7 +19,7 @@ from game_api.sessions.model import Events
 from game_api.sessions.rounds import Rule
 from game_api.sessions.store import SessionStore
 from tests.build import LATER, a_session
-from tests.sessions.checks import add_players, assert_consistent, joins
+from tests.sessions.checks import add_players, assert_consistent, joins, stored
 
 ANY_VERSION = Precondition().check
 
@@ -48,7 +48,7 @@ async def test_stores_that_share_a_session_lose_no_change(
     refused = [a for batch in answers for a in batch if isinstance(a, BaseException)]
     assert len(seated) == 64
     assert {type(error) for error in refused} == {SessionFull}
-    session = await stores[0].get("s")
+    session = await stored(stores[0], "s")
     assert session.version == 65
     assert sorted(after.version for after, _ in seated) == list(range(2, 66))
     await assert_consistent(database)
@@ -121,7 +121,7 @@ async def test_a_concurrent_deletion_and_join_leave_no_seat_without_a_player(
     answers, joined = await asyncio.gather(
         asyncio.gather(*deletions, return_exceptions=True), joins(sessions, "s", names)
     )
-    seated = {m.player_id for m in (await sessions.get("s")).members}
+    seated = {m.player_id for m in (await stored(sessions, "s")).members}
     for name, deleted, answer in zip(names, answers, joined, strict=True):
         if name in seated:
             assert getattr(deleted, "code", None) == "in_session"

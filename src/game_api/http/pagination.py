@@ -5,10 +5,10 @@ import binascii
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, Generic, Self, TypeVar
+from typing import Annotated, Any
 
 from fastapi import Query
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from game_api.http.problems import ValidationFailed
 from game_api.values import DecimalText
@@ -54,27 +54,16 @@ def decode_cursor(filters: Mapping[str, Any], cursor: str) -> str:
     return key
 
 
-Item = TypeVar("Item")
+NextCursor = Annotated[
+    str | None,
+    Field(description="Pass it as `cursor` to get the next page; null on the last page."),
+]
 
 
-class Page(BaseModel, Generic[Item]):
-    """One page of a list."""
+def next_cursor(keys: Sequence[str], limit: int, filters: Mapping[str, Any]) -> str | None:
+    """The cursor of the page behind the first `limit` items; None if there are no more items.
 
-    items: list[Item]
-    next_cursor: str | None = Field(
-        description="Pass it as `cursor` to get the next page; null on the last page."
-    )
-
-    @classmethod
-    def of(cls, items: Sequence[Item], limit: int, filters: Mapping[str, Any], key: str) -> Self:
-        """The page of the first `limit` items.
-
-        The caller reads `limit + 1` items; the last one only shows that there is another page.
-        `key` is the attribute that the list is sorted by.
-        """
-        shown = items[:limit]
-        more = len(items) > limit
-        return cls(
-            items=list(shown),
-            next_cursor=encode_cursor(filters, getattr(shown[-1], key)) if more else None,
-        )
+    The caller reads `limit + 1` items; the last one only shows that there is another page. `keys`
+    are those of all items that were read.
+    """
+    return encode_cursor(filters, keys[limit - 1]) if len(keys) > limit else None

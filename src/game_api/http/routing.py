@@ -13,6 +13,7 @@ from game_api.errors import DatabaseUnavailable
 from game_api.http.access import with_permission
 from game_api.http.body import with_decoded_body, with_read_body
 from game_api.http.idempotency import with_idempotency
+from game_api.http.parameters import planned
 from game_api.http.problems import ValidationFailed
 from game_api.http.steps import Handler, Step
 
@@ -38,7 +39,7 @@ class ApiRoute(APIRoute):
             steps.append(with_idempotency)
         if self.body_field is not None:
             steps.append(with_decoded_body)
-        handler: Handler = super().get_route_handler()
+        handler = planned(self, super().get_route_handler())
         for step in reversed(steps):
             handler = step(handler)
         return handler
@@ -63,7 +64,8 @@ def with_checked_query(route: ApiRoute) -> Step:
 
     def step(handler: Handler) -> Handler:
         async def checked(request: Request) -> Response:
-            check(request)
+            if request.scope["query_string"]:
+                check(request)
             return await handler(request)
 
         return checked

@@ -72,7 +72,9 @@ class Creations:
         """
         document = trace(player, refusal.code)
         try:
-            await self._connection.run(lambda database: database[PLAYERS].insert_one(document))
+            await self._connection.run(
+                "insert", lambda database: database[PLAYERS].insert_one(document)
+            )
         except (DuplicateKeyError, *OUTCOME_UNKNOWN):
             pass  # What is there now decides.
         if not await self.made(player):
@@ -87,7 +89,10 @@ class Creations:
             other = new_token()
             guard = {"_id": player.id, INCARNATION: player.creation, "version": player.version}
             result = await self._connection.run(
-                lambda database: database[PLAYERS].update_one(guard, {"$set": {INCARNATION: other}})
+                "update",
+                lambda database: database[PLAYERS].update_one(
+                    guard, {"$set": {INCARNATION: other}}
+                ),
             )
             if result.matched_count == 0:
                 return False
@@ -98,9 +103,11 @@ class Creations:
         changes = {name: fields.pop(name) for name in ("refused", "purge_at")}
         update = {"$set": changes, "$setOnInsert": fields}
         await self._connection.run(
-            lambda database: database[PLAYERS].update_one(query, update, upsert=True)
+            "update", lambda database: database[PLAYERS].update_one(query, update, upsert=True)
         )
         return True
 
     async def _find(self, query: Document) -> Document | None:
-        return await self._connection.run(lambda database: database[PLAYERS].find_one(query))
+        return await self._connection.run(
+            "find", lambda database: database[PLAYERS].find_one(query)
+        )

@@ -9,8 +9,9 @@ from game_api.http.access import Granted
 from game_api.http.dependencies import Now, app_object
 from game_api.http.idempotency import NewIdentity
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
-from game_api.http.pagination import Cursor, Limit, decode_cursor
-from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
+from game_api.http.pagination import Cursor, Limit, decode_cursor, next_cursor
+from game_api.http.preconditions import IfMatch, IfNoneMatch, not_modified, provided
+from game_api.http.responses import shown
 from game_api.http.routing import ApiRoute
 from game_api.players import schemas
 from game_api.players.errors import InSession, PlayerExists, PlayerNotFound, UsernameTaken
@@ -27,6 +28,7 @@ Players = Annotated[PlayerStore, Depends(app_object(PlayerStore))]
     "",
     operation_id="createPlayer",
     status_code=201,
+    response_model=schemas.Player,
     responses={
         201: {
             "description": "The player.",
@@ -47,24 +49,23 @@ Players = Annotated[PlayerStore, Depends(app_object(PlayerStore))]
 async def create_player(
     body: PlayerCreate,
     request: Request,
-    response: Response,
     grant: Granted,
     creation: NewIdentity,
     players: Players,
-) -> schemas.Player:
+) -> Response:
     """Create a player. A caller with the role `player` creates the player of the own subject."""
     player_id = body.player_id or grant.own or creation.id
     grant.check(player_id)
     player = Player.new(player_id, body, creation)
     await players.create(player, creation.repeated)
-    response.headers["Location"] = f"{request.url.path}/{player.id}"
-    response.headers["ETag"] = etag(player.version)
-    return schemas.Player.of(player)
+    location = f"{request.scope['path']}/{player.id}"
+    return shown(schemas.of_model(player), player.version, 201, location)
 
 
 @router.get(
     "",
     operation_id="listPlayers",
+    response_model=PlayerPage,
     responses={200: {"description": "One page of players."}, **problems(DatabaseUnavailable)},
 )
 async def list_players(
@@ -73,14 +74,18 @@ async def list_players(
     username: Username | None = None,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> PlayerPage:
+) -> Response:
     """Players sorted by player_id, or only the one with this username (case-insensitive)."""
     grant.check(fields=[] if username is None else ["username"])
     filters = {"list": "players", "username": username and username.lower()}
     after = None if cursor is None else decode_cursor(filters, cursor)
     found = await players.list(username, limit + 1, after)
-    items = [schemas.Player.of(player) for player in found]
-    return PlayerPage.of(items, limit, filters, "player_id")
+    keys = [document["_id"] for document in found]
+    page: PlayerPage = {
+        "items": [schemas.of_document(document) for document in found[:limit]],
+        "next_cursor": next_cursor(keys, limit, filters),
+    }
+    return shown(page)
 
 
 @router.get(
@@ -93,20 +98,18 @@ async def list_players(
         **problems(PlayerNotFound, DatabaseUnavailable),
     },
 )
-async def get_player(
-    player_id: PlayerId, known: IfNoneMatch, response: Response, players: Players
-) -> schemas.Player | Response:
+async def get_player(player_id: PlayerId, known: IfNoneMatch, players: Players) -> Response:
     """A player."""
-    player = await players.get(player_id)
-    if known and known.match_weakly(player.version):
-        return not_modified(player.version)
-    response.headers["ETag"] = etag(player.version)
-    return schemas.Player.of(player)
+    player = schemas.of_document(await players.find(player_id))
+    if known and known.match_weakly(player["version"]):
+        return not_modified(player["version"])
+    return shown(player, player["version"])
 
 
 @router.put(
     "/{player_id}",
     operation_id="updatePlayer",
+    response_model=schemas.Player,
     responses={
         200: {"description": "The changed player.", "headers": ETAG},
         **problems(PlayerNotFound, UsernameTaken, VersionMismatch, DatabaseUnavailable),
@@ -116,24 +119,22 @@ async def update_player(
     player_id: PlayerId,
     body: PlayerUpdate,
     condition: IfMatch,
-    response: Response,
     grant: Granted,
     players: Players,
     now: Now,
-) -> schemas.Player:
+) -> Response:
     """Change a player. Absent fields keep their values; `attributes` is replaced as a whole."""
     grant.check(player_id)
     rule: Rule[None] = provided(condition, lambda player: player.change(body, now))
     player, _ = await players.change(player_id, rule)
-    response.headers["ETag"] = etag(player.version)
-    return schemas.Player.of(player)
+    return shown(schemas.of_model(player), player.version)
 
 
 @router.delete(
     "/{player_id}",
     operation_id="deletePlayer",
     status_code=204,
-    response_class=Response,  # Without a body, there is no content type.
+    response_class=Response,  # Without a body, there is no content type in the document.
     responses={
         204: {"description": "The player is deleted."},
         **problems(PlayerNotFound, InSession, VersionMismatch, DatabaseUnavailable),
@@ -141,7 +142,8 @@ async def update_player(
 )
 async def delete_player(
     player_id: PlayerId, condition: IfMatch, grant: Granted, players: Players
-) -> None:
+) -> Response:
     """Delete a player who has no seat in a live session."""
     grant.check(player_id)
     await players.delete(player_id, condition.check)
+    return Response(status_code=204)

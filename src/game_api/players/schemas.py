@@ -1,9 +1,14 @@
 """The request and response bodies of players."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from collections.abc import Mapping
+from typing import Any
 
-from game_api.clock import Timestamp
-from game_api.http.pagination import Page
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
+
+from game_api.clock import Timestamp, rfc3339
+from game_api.database.client import Document
+from game_api.http.pagination import NextCursor
 from game_api.players import model
 from game_api.players.model import PlayerId, PlayerProfile
 from game_api.values import Attributes, Int32, Int64
@@ -26,26 +31,25 @@ class PlayerCreate(PlayerProfile):
     )
 
 
-class Player(BaseModel):
+@with_config(
+    json_schema_extra={
+        "examples": [
+            {
+                "player_id": "ada",
+                "username": "Ada",
+                "display_name": "Ada L.",
+                "region": "eu-central-1",
+                "rating": 1000,
+                "attributes": {"clan": "analysts", "level": 5},
+                "created_at": "2026-11-22T19:00:00.123Z",
+                "updated_at": "2026-11-22T19:00:00.123Z",
+                "version": 1,
+            }
+        ]
+    }
+)
+class Player(TypedDict):
     """A player."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "examples": [
-                {
-                    "player_id": "ada",
-                    "username": "Ada",
-                    "display_name": "Ada L.",
-                    "region": "eu-central-1",
-                    "rating": 1000,
-                    "attributes": {"clan": "analysts", "level": 5},
-                    "created_at": "2026-11-22T19:00:00.123Z",
-                    "updated_at": "2026-11-22T19:00:00.123Z",
-                    "version": 1,
-                }
-            ]
-        }
-    )
 
     player_id: str
     username: str
@@ -57,21 +61,37 @@ class Player(BaseModel):
     updated_at: Timestamp
     version: Int64
 
-    @classmethod
-    def of(cls, player: model.Player) -> "Player":
-        """The resource that shows this player."""
-        return cls.model_construct(
-            player_id=player.id,
-            username=player.username,
-            display_name=player.display_name,
-            region=player.region,
-            rating=player.rating,
-            attributes=player.attributes,
-            created_at=player.created_at,
-            updated_at=player.updated_at,
-            version=player.version,
-        )
 
-
-class PlayerPage(Page[Player]):
+class PlayerPage(TypedDict):
     """One page of a list of players."""
+
+    items: list[Player]
+    next_cursor: NextCursor
+
+
+def of_model(player: model.Player) -> Player:
+    """The resource that shows this player."""
+    return _player(player.id, vars(player))
+
+
+def of_document(document: Document) -> Player:
+    """The resource that shows the player in this document.
+
+    What was validated when it was written is not validated again.
+    """
+    return _player(document["_id"], document)
+
+
+def _player(player_id: str, fields: Mapping[str, Any]) -> Player:
+    """The resource with these fields, which a model and a document have under the same names."""
+    return {
+        "player_id": player_id,
+        "username": fields["username"],
+        "display_name": fields["display_name"],
+        "region": fields["region"],
+        "rating": fields["rating"],
+        "attributes": fields["attributes"],
+        "created_at": rfc3339(fields["created_at"]),
+        "updated_at": rfc3339(fields["updated_at"]),
+        "version": fields["version"],
+    }

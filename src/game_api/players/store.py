@@ -7,6 +7,7 @@ from pymongo.errors import DuplicateKeyError
 
 from game_api.database.client import Document
 from game_api.database.connection import Connection, insert
+from game_api.database.documents import document_of, model_of
 from game_api.database.errors import OUTCOME_UNKNOWN
 from game_api.errors import ApiError, DatabaseUnavailable
 from game_api.ids import new_token
@@ -32,26 +33,33 @@ class PlayerStore:
         self._claims = claims
         self._creations = Creations(connection)
 
-    async def get(self, player_id: str) -> Player:
-        """Raises PlayerNotFound."""
+    async def find(self, player_id: str) -> Document:
+        """The document of a player, for those who only read it. Raises PlayerNotFound."""
         document = await self._find(player_id)
         if document is None:
             raise PlayerNotFound(player_id)
-        return Player.model_validate_doc(document)
+        return document
+
+    async def get(self, player_id: str) -> Player:
+        """Raises PlayerNotFound."""
+        return model_of(Player, await self.find(player_id))
 
     async def list(
         self, username: str | None, limit: int, after: str | None = None
-    ) -> Sequence[Player]:
-        """At most `limit` players sorted by player_id, starting behind the player_id `after`."""
+    ) -> Sequence[Document]:
+        """The documents of at most `limit` players.
+
+        They are sorted by player_id, and start behind the player_id `after`.
+        """
         query: Document = {"_id": {"$gt": after or BEHIND_TRACES}}
         if username is not None:
             query["username_key"] = username.lower()
-        documents = await self._connection.run(
+        return await self._connection.run(
+            "find",
             lambda database: database[PLAYERS]
             .find(query, sort=[("_id", 1)], limit=limit, batch_size=limit + 1)
-            .to_list()
+            .to_list(),
         )
-        return [Player.model_validate_doc(document) for document in documents]
 
     async def create(self, player: Player, repeated: bool = False) -> None:
         """Insert a new player; if this is `repeated`, only if no earlier attempt has done so.
@@ -61,7 +69,7 @@ class PlayerStore:
         """
         if repeated and await self._creations.made(player):
             return
-        while await insert(self._connection, PLAYERS, player.model_dump_doc()) == "refused":
+        while await insert(self._connection, PLAYERS, document_of(player)) == "refused":
             if player.creation is not None and await self._creations.made(player):
                 return  # Another attempt of the same request was faster.
             refusal = await self._refusal(player)
@@ -131,7 +139,7 @@ class PlayerStore:
 
     async def _find(self, player_id: str) -> Document | None:
         return await self._connection.run(
-            lambda database: database[PLAYERS].find_one({"_id": player_id})
+            "find", lambda database: database[PLAYERS].find_one({"_id": player_id})
         )
 
     async def _write(self, player: Player, changed: Player) -> bool:
@@ -169,10 +177,10 @@ class PlayerStore:
 
     async def _update(self, player: Player, changed: Player) -> bool:
         """Write a change, unless another one was written since the player was loaded."""
+        fields = {k: value for k, value in document_of(changed).items() if k in CHANGEABLE}
         result = await self._connection.run(
-            lambda database: database[PLAYERS].update_one(
-                guard(player), {"$set": changed.model_dump_doc(include=CHANGEABLE)}
-            )
+            "update",
+            lambda database: database[PLAYERS].update_one(guard(player), {"$set": fields}),
         )
         return result.matched_count == 1
 
@@ -187,7 +195,8 @@ class PlayerStore:
     async def _delete(self, player: Player) -> bool:
         """Delete a player, unless the player was changed or claimed since it was loaded."""
         result = await self._connection.run(
-            lambda database: database[PLAYERS].delete_one(guard(player) | {"session_id": None})
+            "delete",
+            lambda database: database[PLAYERS].delete_one(guard(player) | {"session_id": None}),
         )
         return result.deleted_count == 1
 

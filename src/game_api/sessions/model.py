@@ -120,6 +120,10 @@ class Member(BaseModel):
     claim: str | None = None
     """The token of the claim under which the seat was taken."""
 
+    def with_claim(self, claim: str | None) -> Self:
+        """The same member with this claim."""
+        return self if self.claim == claim else self.model_copy(update={"claim": claim})
+
 
 class SessionSettings(BaseModel):
     """The settings that a new session is created with."""
@@ -349,7 +353,9 @@ class Session(odmantic.Model):
         ready: tuple[str, ...] = ()
         if self.status == "waiting" and status != "waiting":
             ready = tuple(m.player_id for m in self.members if m.ready)
-            self.members = tuple(m.model_copy(update={"ready": False}) for m in self.members)
+            self.members = tuple(
+                m.model_copy(update={"ready": False}) if m.ready else m for m in self.members
+            )
         if self.status == "active" and self.started_at is None:
             self.started_at = now
         if not self.live:

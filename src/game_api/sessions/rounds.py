@@ -15,6 +15,7 @@ from game_api.access.idempotency import TRACE_LIFETIME
 from game_api.clock import utc_now
 from game_api.database.client import Document
 from game_api.database.connection import Connection
+from game_api.database.documents import document_of, model_of
 from game_api.database.errors import OUTCOME_UNKNOWN, is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
 from game_api.observability.metrics import CONFLICTS_RETRIED, SESSIONS_ENDED, Metrics
@@ -201,8 +202,7 @@ class Round:
             return True
         claims = {m.player_id: m.claim for m in loaded.members}
         session.members = tuple(
-            m.model_copy(update={"claim": claims.get(m.player_id, self.hold.token)})
-            for m in session.members
+            m.with_claim(claims.get(m.player_id, self.hold.token)) for m in session.members
         )
         session.revision = loaded.revision + 1
         session.writes = (*loaded.writes, self.hold.token)[-WRITES_KEPT:]
@@ -212,9 +212,10 @@ class Round:
                 session.purge_at = max(session.purge_at, session.created_at + TRACE_LIFETIME)
         try:
             result = await self.connection.run(
+                "update",
                 lambda database: database[SESSIONS].replace_one(
-                    {"_id": session.id, "revision": loaded.revision}, session.model_dump_doc()
-                )
+                    {"_id": session.id, "revision": loaded.revision}, document_of(session)
+                ),
             )
         except OUTCOME_UNKNOWN:
             if self._unanswered:
@@ -301,12 +302,17 @@ async def hand_over(
 
 async def load(connection: Connection, session_id: str) -> Session:
     """Load a session. Raises SessionNotFound, also if the session may be purged."""
+    return model_of(Session, await find(connection, session_id))
+
+
+async def find(connection: Connection, session_id: str) -> Document:
+    """The document of a session. Raises SessionNotFound, also if the session may be purged."""
     document = await connection.run(
-        lambda database: database[SESSIONS].find_one({"_id": session_id})
+        "find", lambda database: database[SESSIONS].find_one({"_id": session_id})
     )
     if document is None or "version" not in document or purged(document):
         raise SessionNotFound(session_id)
-    return Session.model_validate_doc(document)
+    return document
 
 
 def purged(document: Document) -> bool:

@@ -10,9 +10,10 @@ from game_api.http.access import Granted
 from game_api.http.dependencies import Now, app_object
 from game_api.http.idempotency import NewIdentity
 from game_api.http.openapi import ETAG, LOCATION, NOT_MODIFIED, links, problems
-from game_api.http.pagination import Cursor, Limit, decode_cursor
-from game_api.http.preconditions import IfMatch, IfNoneMatch, etag, not_modified, provided
+from game_api.http.pagination import Cursor, Limit, decode_cursor, next_cursor
+from game_api.http.preconditions import IfMatch, IfNoneMatch, not_modified, provided
 from game_api.http.problems import ValidationFailed
+from game_api.http.responses import shown
 from game_api.http.routing import ApiRoute
 from game_api.players.errors import PlayerNotFound
 from game_api.players.model import PlayerId, Region
@@ -71,15 +72,16 @@ AttributeFilter = Annotated[
 ]
 
 
-def session_response(response: Response, session: Session) -> schemas.Session:
-    response.headers["ETag"] = etag(session.version)
-    return schemas.Session.of(session)
+def changed(session: Session, status: int = 200) -> Response:
+    """The response that shows a session after a change."""
+    return shown(schemas.of_model(session), session.version, status)
 
 
 @router.post(
     "",
     operation_id="createSession",
     status_code=201,
+    response_model=schemas.Session,
     responses={
         201: {
             "description": "The session.",
@@ -98,11 +100,10 @@ def session_response(response: Response, session: Session) -> schemas.Session:
 async def create_session(
     body: SessionCreate,
     request: Request,
-    response: Response,
     grant: Granted,
     creation: NewIdentity,
     sessions: Sessions,
-) -> schemas.Session:
+) -> Response:
     """Create a session. The host takes the first seat.
 
     A caller with the role `player` is the host; for others the host is optional.
@@ -111,13 +112,14 @@ async def create_session(
     grant.check(*([] if host is None else [host]))
     session = Session.new(body, host, creation)
     session = await sessions.create(session, creation.repeated)
-    response.headers["Location"] = f"{request.url.path}/{session.id}"
-    return session_response(response, session)
+    location = f"{request.scope['path']}/{session.id}"
+    return shown(schemas.of_model(session), session.version, 201, location)
 
 
 @router.get(
     "",
     operation_id="listSessions",
+    response_model=SessionPage,
     responses={200: {"description": "One page of sessions."}, **problems(DatabaseUnavailable)},
 )
 async def list_sessions(
@@ -149,7 +151,7 @@ async def list_sessions(
     ] = False,
     limit: Limit = 20,
     cursor: Cursor = None,
-) -> SessionPage:
+) -> Response:
     """Public sessions, newest first; without `status`, the live ones."""
     wanted = SessionFilter(
         status=tuple(sorted(set(status))),
@@ -163,8 +165,12 @@ async def list_sessions(
     filters = {"list": "sessions", **wanted.query()}
     before = None if cursor is None else decode_cursor(filters, cursor)
     found = await sessions.list(wanted, limit + 1, before)
-    items = [schemas.Session.of(session) for session in found]
-    return SessionPage.of(items, limit, filters, "session_id")
+    keys = [document["_id"] for document in found]
+    page: SessionPage = {
+        "items": [schemas.of_document(document) for document in found[:limit]],
+        "next_cursor": next_cursor(keys, limit, filters),
+    }
+    return shown(page)
 
 
 def attribute_filters(filters: list[str]) -> dict[str, str]:
@@ -192,22 +198,22 @@ def attribute_filters(filters: list[str]) -> dict[str, str]:
 async def get_session(
     session_id: SessionId,
     known: IfNoneMatch,
-    response: Response,
     grant: Granted,
     sessions: Sessions,
-) -> schemas.Session | Response:
+) -> Response:
     """A session. A private session is shown to its members, and to game servers and admins."""
-    session = await sessions.get(session_id)
+    session = await sessions.find(session_id)
     if not grant.sees(session):
         raise SessionNotFound(session_id)
     if known and known.match_weakly(session.version):
         return not_modified(session.version)
-    return session_response(response, session)
+    return shown(schemas.of_document(session.document), session.version)
 
 
 @router.put(
     "/{session_id}",
     operation_id="updateSession",
+    response_model=schemas.Session,
     responses={
         **SESSION_RESPONSE,
         **problems(
@@ -226,11 +232,10 @@ async def update_session(
     session_id: SessionId,
     body: SessionUpdate,
     condition: IfMatch,
-    response: Response,
     grant: Granted,
     sessions: Sessions,
     now: Now,
-) -> schemas.Session:
+) -> Response:
     """Change the status and settings of a session, all or nothing; absent fields stay unchanged."""
     if "min_players" in body and "max_players" in body:
         check_seats(body["min_players"], body["max_players"])
@@ -238,12 +243,13 @@ async def update_session(
         condition, lambda session: session.change(body, grant.caller, now)
     )
     session, _ = await sessions.change(session_id, permitted(grant, rule))
-    return session_response(response, session)
+    return changed(session)
 
 
 @router.post(
     "/{session_id}/players",
     operation_id="joinSessionAsParty",
+    response_model=schemas.Session,
     responses={
         **SESSION_RESPONSE,
         **problems(
@@ -259,11 +265,10 @@ async def update_session(
 async def join_session_as_party(
     session_id: SessionId,
     body: PartyJoin,
-    response: Response,
     grant: Granted,
     sessions: Sessions,
     now: Now,
-) -> schemas.Session:
+) -> Response:
     """Seat a party, all of its players or none, as one version."""
     rule: Rule[Events] = permitted(
         grant,
@@ -271,12 +276,13 @@ async def join_session_as_party(
         *body.player_ids,
     )
     session, _ = await sessions.join(session_id, rule)
-    return session_response(response, session)
+    return changed(session)
 
 
 @router.put(
     "/{session_id}/players/{player_id}",
     operation_id="joinSession",
+    response_model=schemas.Session,
     responses={
         200: {"description": "The player was already seated.", "headers": ETAG},
         201: {
@@ -299,25 +305,24 @@ async def join_session(
     session_id: SessionId,
     player_id: PlayerId,
     condition: IfMatch,
-    response: Response,
     grant: Granted,
     sessions: Sessions,
     now: Now,
     body: Annotated[SessionJoin | None, Body()] = None,
-) -> schemas.Session:
+) -> Response:
     """Take a seat. The first player in a session becomes its host."""
     team = body.team or None if body is not None else None
     rule: Rule[Events] = provided(
         condition, lambda session: session.join([player_id], team, grant.caller, now)
     )
     session, events = await sessions.join(session_id, permitted(grant, rule, player_id))
-    response.status_code = 201 if events else 200
-    return session_response(response, session)
+    return changed(session, 201 if events else 200)
 
 
 @router.patch(
     "/{session_id}/players/{player_id}",
     operation_id="updateMember",
+    response_model=schemas.Session,
     responses={
         **SESSION_RESPONSE,
         **problems(
@@ -330,24 +335,23 @@ async def update_member(
     player_id: PlayerId,
     body: MemberUpdate,
     condition: IfMatch,
-    response: Response,
     grant: Granted,
     sessions: Sessions,
     now: Now,
-) -> schemas.Session:
+) -> Response:
     """Change the team or the readiness of a member."""
     rule: Rule[Events] = provided(
         condition, lambda session: session.change_member(player_id, body, grant.caller, now)
     )
     session, _ = await sessions.change(session_id, permitted(grant, rule, player_id, fields=body))
-    return session_response(response, session)
+    return changed(session)
 
 
 @router.delete(
     "/{session_id}/players/{player_id}",
     operation_id="leaveSession",
     status_code=204,
-    response_class=Response,  # Without a body, there is no content type.
+    response_class=Response,  # Without a body, there is no content type in the document.
     responses={
         204: {"description": "The player has no seat in the session."},
         **problems(SessionNotFound, VersionMismatch, DatabaseUnavailable),
@@ -360,17 +364,19 @@ async def leave_session(
     grant: Granted,
     sessions: Sessions,
     now: Now,
-) -> None:
+) -> Response:
     """Leave the session. If the host leaves, the longest-seated member becomes the host."""
     rule: Rule[Events] = provided(
         condition, lambda session: session.leave(player_id, grant.caller, now)
     )
     await sessions.change(session_id, permitted(grant, rule, player_id))
+    return Response(status_code=204)
 
 
 @players_router.get(
     "/{player_id}/session",
     operation_id="getPlayerSession",
+    response_model=schemas.Session,
     responses={
         200: {"description": "The session.", "headers": ETAG},
         **problems(PlayerNotFound, NotInSession, DatabaseUnavailable),
@@ -378,18 +384,17 @@ async def leave_session(
 )
 async def get_player_session(
     player_id: PlayerId,
-    response: Response,
     grant: Granted,
     players: Players,
     sessions: Sessions,
-) -> schemas.Session:
+) -> Response:
     """The live session in which the player has a seat.
 
     `If-None-Match` is ignored, because the player's next session may have the same version.
     """
     grant.check(player_id)
-    player = await players.get(player_id)
-    session = await sessions.live_session_of(player.id, player.session_id)
+    player = await players.find(player_id)
+    session = await sessions.live_session_of(player_id, player["session_id"])
     if session is None:
         raise NotInSession()
-    return session_response(response, session)
+    return shown(schemas.of_document(session.document), session.version)

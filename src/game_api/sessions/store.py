@@ -8,6 +8,7 @@ from datetime import timedelta
 from game_api.clock import utc_now
 from game_api.database.client import DEADLINE, Database, Document
 from game_api.database.connection import Connection, insert
+from game_api.database.documents import document_of
 from game_api.database.errors import is_unavailable
 from game_api.errors import ApiError, DatabaseUnavailable
 from game_api.ids import next_id
@@ -18,7 +19,8 @@ from game_api.sessions.errors import AlreadyInSession, SessionNotFound
 from game_api.sessions.filters import SessionFilter
 from game_api.sessions.group_commit import GroupCommit
 from game_api.sessions.model import Events, Session
-from game_api.sessions.rounds import SESSIONS, Result, Rule, hand_over, load
+from game_api.sessions.rounds import SESSIONS, Result, Rule, find, hand_over, load
+from game_api.sessions.stored import StoredSession
 from game_api.values import INCARNATION, LIVE
 
 RETENTION = timedelta(days=30)
@@ -53,35 +55,38 @@ class SessionStore:
         """Wait until every change that has begun has ended."""
         await self._commits.aclose()
 
-    async def get(self, session_id: str) -> Session:
+    async def find(self, session_id: str) -> StoredSession:
         """Raises SessionNotFound."""
-        return await load(self._connection, session_id)
+        return StoredSession(await find(self._connection, session_id))
 
-    async def live_session_of(self, player_id: str, session_id: str | None) -> Session | None:
+    async def live_session_of(self, player_id: str, session_id: str | None) -> StoredSession | None:
         """The session with this id, if it is live and the player has a seat in it."""
         if session_id is None:
             return None
         try:
-            session = await self.get(session_id)
+            session = await self.find(session_id)
         except SessionNotFound:
             return None
         return session if session.live and session.member(player_id) else None
 
     async def list(
         self, wanted: SessionFilter, limit: int, before: str | None = None
-    ) -> Sequence[Session]:
-        """At most `limit` public sessions, newest first, starting behind the session `before`."""
+    ) -> Sequence[Document]:
+        """The documents of at most `limit` public sessions.
+
+        They are sorted from the newest to the oldest, and start behind the session `before`.
+        """
         query = wanted.query()
         # The database removes a session only some time after its `purge_at`.
         query["purge_at"] = {"$not": {"$lte": utc_now()}}
         if before is not None:
             query["_id"] = {"$lt": before}  # Ids sort by creation time.
-        documents = await self._connection.run(
+        return await self._connection.run(
+            "find",
             lambda database: database[SESSIONS]
             .find(query, sort=[("_id", -1)], limit=limit, batch_size=limit + 1)
-            .to_list()
+            .to_list(),
         )
-        return [Session.model_validate_doc(document) for document in documents]
 
     async def count_live(self) -> tuple[int, int]:
         """The number of live sessions, and of the players seated in them."""
@@ -100,7 +105,7 @@ class SessionStore:
             async with await database[SESSIONS].aggregate(pipeline) as cursor:
                 return await cursor.to_list()
 
-        for counted in await self._connection.run(count):
+        for counted in await self._connection.run("aggregate", count):
             return counted["sessions"], counted["seated"]
         return 0, 0
 
@@ -129,7 +134,7 @@ class SessionStore:
             session.members = tuple(
                 member.model_copy(update={"claim": hold.token}) for member in session.members
             )
-            outcome = await insert(self._connection, SESSIONS, session.model_dump_doc())
+            outcome = await insert(self._connection, SESSIONS, document_of(session))
             if outcome == "inserted" or (outcome == "found" and not session.keyed):
                 self._metrics.count(SESSIONS_CREATED)
                 return session
@@ -147,7 +152,8 @@ class SessionStore:
         """
         while True:
             found = await self._connection.run(
-                lambda database: database[SESSIONS].find_one({"_id": session.id}, {INCARNATION: 1})
+                "find",
+                lambda database: database[SESSIONS].find_one({"_id": session.id}, {INCARNATION: 1}),
             )
             if found is None:
                 return session, False
