@@ -1,0 +1,100 @@
+"""Measurements of a server: CPU time, throughput, latencies, and what was answered."""
+
+import json
+import math
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+from tests.benchmarks.processes import ROOT, BenchmarkFailed, cpu_seconds
+from tests.benchmarks.servers import Server
+
+SETTLE_SECONDS = 0.06
+"""After the last answer, a server still writes its last log lines."""
+
+
+def percentile(values: Sequence[float], share: float) -> float:
+    """The smallest value that is not exceeded by this share of the values (nearest rank)."""
+    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """The result of one run of the load generator."""
+
+    seconds: float
+    latencies_ms: Sequence[float]
+    body_bytes: int
+    unexpected: Mapping[str, int]
+    answers: Mapping[str, int]
+    """The number of answers by status and code, only of requests that were sent at once."""
+
+    @property
+    def requests(self) -> int:
+        return len(self.latencies_ms)
+
+    @property
+    def per_second(self) -> float:
+        return self.requests / self.seconds
+
+    @property
+    def p50_ms(self) -> float:
+        return percentile(self.latencies_ms, 0.5)
+
+    @property
+    def p99_ms(self) -> float:
+        return percentile(self.latencies_ms, 0.99)
+
+
+class Load:
+    """The load generator, a process of its own; `run` takes the options of `load`."""
+
+    def __enter__(self) -> Self:
+        self._popen = subprocess.Popen(
+            (sys.executable, "-m", "tests.benchmarks.load"),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._popen.kill()
+        self._popen.communicate()
+
+    def run(self, ports: Sequence[int], **options: Any) -> Result:
+        """Make one run. Raises BenchmarkFailed if it could not be finished."""
+        assert self._popen.stdin and self._popen.stdout
+        self._popen.stdin.write(json.dumps({"ports": ports, **options}) + "\n")
+        self._popen.stdin.flush()
+        line = self._popen.stdout.readline()
+        if not line:
+            raise BenchmarkFailed("the load generator has ended")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise BenchmarkFailed(f"the load generator has failed: {answer['error']}")
+        return Result(**answer)
+
+
+def asked(load: Load, server: Server, operation: str, **options: Any) -> Result:
+    """Run an operation on a server. Raises BenchmarkFailed if an answer is not the right one."""
+    server.check()
+    result = load.run([server.port], operation=operation, **options)
+    for answer, times in result.unexpected.items():
+        raise BenchmarkFailed(
+            f"{server.variant.name} gave a wrong answer to {operation}, "
+            f"{times} of {result.requests} times: {answer}"
+        )
+    return result
+
+
+def measured(load: Load, server: Server, operation: str, **options: Any) -> tuple[Result, float]:
+    """Run an operation; returns also the microseconds of CPU of the server for each request."""
+    before = cpu_seconds(server.id)
+    result = asked(load, server, operation, **options)
+    time.sleep(SETTLE_SECONDS)
+    return result, (cpu_seconds(server.id) - before) / result.requests * 1e6
