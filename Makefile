@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
+.PHONY: help run test bench bench-tests chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -24,8 +24,12 @@ test: $(VENV)/dev  ## Run the tests (ARGS="-k name" to choose)
 manifests: $(VENV)/dev  ## Run the tests of the manifests, the workflows, bump and promote
 	$(BIN)/python -m pytest tests/gitops $(ARGS)
 
-bench: $(VENV)/dev  ## Run the benchmarks
-	$(BIN)/python -m pytest tests/benchmarks -s -o addopts= $(ARGS)
+# A quick or a partial run leaves out the benchmarks of single parts.
+bench: $(if $(QUICK)$(ARGS),,bench-tests) $(VENV)/bench/installed  ## Compare the service with a floor and other stacks, 15 minutes (QUICK=1: 90 s)
+	@$(VENV)/bench/bin/python -m tests.benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+bench-tests: $(VENV)/dev  ## Run the benchmarks of single parts, such as the access log
+	$(BIN)/python -m pytest tests/benchmarks -s -o addopts=
 
 chaos: $(VENV)/dev  ## Run the service under faults for 5 minutes (ARGS="--seconds 60 --seed 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
@@ -98,6 +102,7 @@ lock: $(VENV)/dev  ## Update all pinned dependencies (versions and hashes)
 	$(COMPILE) --upgrade pyproject.toml --extra local --extra dev -o requirements/dev.txt
 	$(COMPILE) pyproject.toml --extra local -c requirements/dev.txt -o requirements/local.txt
 	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/base.txt
+	$(COMPILE) pyproject.toml --extra local --extra bench -c requirements/dev.txt -o requirements/bench.txt
 	echo checkov | $(COMPILE) --upgrade - -o requirements/checkov.txt
 	$(COMPILE) --upgrade tests/clients/python/clients.in -o tests/clients/python/clients.txt
 
@@ -114,6 +119,15 @@ $(VENV)/base $(VENV)/local $(VENV)/dev: $(VENV)/%: requirements/%.txt requiremen
 	@echo "installing requirements/$*.txt into $(VENV)"
 	@$(INSTALL) --require-hashes -r requirements/build.txt -r requirements/$*.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# A separate environment, so that the service is measured without what only its tests need.
+$(VENV)/bench/installed: requirements/bench.txt requirements/build.txt pyproject.toml
+	@echo "installing requirements/bench.txt into $(VENV)/bench"
+	@$(PYTHON) -m venv --clear $(VENV)/bench
+	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes \
+		-r requirements/build.txt -r requirements/bench.txt
+	@$(VENV)/bench/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 # A separate environment, because the pins of checkov conflict with those of the service.

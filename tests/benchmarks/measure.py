@@ -1,24 +1,22 @@
 """Measurements of a server: CPU time, throughput, latencies, and what was answered."""
 
 import json
-import math
+import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
-from tests.benchmarks.processes import ROOT, BenchmarkFailed, cpu_seconds
-from tests.benchmarks.servers import Server
+from tests.benchmarks.operations import get
+from tests.benchmarks.processes import ROOT, BenchmarkFailed, Memory, cpu_seconds
+from tests.benchmarks.servers import HOST, Server
+from tests.benchmarks.spread import percentile
 
 SETTLE_SECONDS = 0.06
 """After the last answer, a server still writes its last log lines."""
-
-
-def percentile(values: Sequence[float], share: float) -> float:
-    """The smallest value that is not exceeded by this share of the values (nearest rank)."""
-    return sorted(values)[max(0, math.ceil(share * len(values)) - 1)]
+IDLE_SECONDS = 1
 
 
 @dataclass(frozen=True)
@@ -83,7 +81,11 @@ class Load:
 def asked(load: Load, server: Server, operation: str, **options: Any) -> Result:
     """Run an operation on a server. Raises BenchmarkFailed if an answer is not the right one."""
     server.check()
-    result = load.run([server.port], operation=operation, **options)
+    try:
+        result = load.run([server.port], operation=operation, **options)
+    except BenchmarkFailed:
+        server.check()  # If the server has ended, its last words say more.
+        raise
     for answer, times in result.unexpected.items():
         raise BenchmarkFailed(
             f"{server.variant.name} gave a wrong answer to {operation}, "
@@ -98,3 +100,43 @@ def measured(load: Load, server: Server, operation: str, **options: Any) -> tupl
     result = asked(load, server, operation, **options)
     time.sleep(SETTLE_SECONDS)
     return result, (cpu_seconds(server.id) - before) / result.requests * 1e6
+
+
+@dataclass(frozen=True)
+class Start:
+    """How long a server takes from the start of the process to its first answer."""
+
+    seconds: float
+    cpu_seconds: float
+
+
+def measure_start(server_of: Callable[[], Server]) -> Start:
+    """Start a server, wait for its first answer, and stop it."""
+    began = time.perf_counter()
+    with server_of() as server:
+        server.wait_until_ready()
+        return Start(time.perf_counter() - began, cpu_seconds(server.id))
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """The memory of a server that is idle, and with many connections that are kept alive."""
+
+    idle: Memory
+    connected: Memory
+
+
+def measure_memory(load: Load, server: Server, connections: int) -> Footprint:
+    asked(load, server, "get_player", requests=200, connections=4)
+    time.sleep(IDLE_SECONDS)
+    idle, kept = Memory.of(server.id), []
+    try:
+        for _ in range(connections):
+            kept.append(socket.create_connection((HOST, server.port)))
+            kept[-1].sendall(get("/api/v1/players/p0", "p0").data)
+            if not kept[-1].recv(65536).startswith(b"HTTP/1.1 200"):
+                raise BenchmarkFailed(f"{server.name} does not answer {len(kept)} connections")
+        return Footprint(idle, Memory.of(server.id))
+    finally:
+        for connection in kept:
+            connection.close()
