@@ -60,6 +60,7 @@ def plan(options: argparse.Namespace) -> Plan:
         rounds=options.rounds or (3 if quick else 5),
         starts=1 if quick else 5,
         requests=200 if quick else 600,
+        offered_seconds=2 if quick else 3,
     )
 
 

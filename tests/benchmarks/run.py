@@ -46,7 +46,7 @@ class Plan:
     rounds: int
     starts: int
     requests: int
-    offered_seconds: float = 3
+    offered_seconds: float
 
     def requests_of(self, operation: str) -> int:
         return int(self.requests * HEAVY.get(operation, 1))
