@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench bench-tests chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
+.PHONY: help run test bench bench-tests bench-profile chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -27,6 +27,9 @@ manifests: $(VENV)/dev  ## Run the tests of the manifests, the workflows, bump a
 # A quick or a partial run leaves out the benchmarks of single parts.
 bench: $(if $(QUICK)$(ARGS),,bench-tests) $(VENV)/bench/installed  ## Compare the service with a floor and other stacks, 15 minutes (QUICK=1: 90 s)
 	@$(VENV)/bench/bin/python -m tests.benchmarks $(if $(QUICK),--quick) $(ARGS)
+
+bench-profile: $(VENV)/bench/installed  ## Print where the CPU time of a request goes (ARGS="--operations mix")
+	@$(VENV)/bench/bin/python -m tests.benchmarks.where $(ARGS)
 
 bench-tests: $(VENV)/dev  ## Run the benchmarks of single parts, such as the access log
 	$(BIN)/python -m pytest tests/benchmarks -s -o addopts=

@@ -68,8 +68,8 @@ class Process:
             lines = self._errors.read_text(errors="replace").strip().splitlines()[-5:]
             raise BenchmarkFailed(f"{self.name} has ended: " + "\n".join(lines))
 
-    def terminate(self) -> None:
-        self._popen.send_signal(signal.SIGTERM)
+    def signal(self, number: signal.Signals) -> None:
+        self._popen.send_signal(number)
 
     def wait_until(self, condition: Callable[[], bool], pause: float = 0.02) -> None:
         """Wait until the condition holds. Raises BenchmarkFailed if that takes too long."""
@@ -82,7 +82,7 @@ class Process:
 
     def stop(self) -> None:
         """Terminate the process, and kill it if it does not end soon."""
-        self.terminate()
+        self.signal(signal.SIGTERM)
         try:
             self._popen.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:

@@ -2,8 +2,10 @@
 
 import contextlib
 import http.client
+import signal
 import socket
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -32,7 +34,7 @@ class DatabaseServer(Process):
         return database_uri(self.port)
 
     def stop(self) -> None:
-        self.terminate()
+        self.signal(signal.SIGTERM)
         accepts_connections(self.port)  # It notices the signal only when somebody connects.
         super().stop()
 
@@ -84,9 +86,16 @@ def variant(text: str) -> Variant:
 
 
 class Server(Process):
-    """One process that serves a variant."""
+    """One process that serves a variant; a launcher is a module that runs its module."""
 
-    def __init__(self, variant: Variant, uri: str, database: str, directory: Path) -> None:
+    def __init__(
+        self,
+        variant: Variant,
+        uri: str,
+        database: str,
+        directory: Path,
+        launcher: Sequence[str] = (),
+    ) -> None:
         self.variant, self.port = variant, free_port()
         if variant.module is not None:
             command = ["uvicorn", f"tests.benchmarks.peers.{variant.module}:app"]
@@ -103,7 +112,7 @@ class Server(Process):
                 "PYTHONPATH": f"{variant.source}",
             }
         name = f"{variant.name}-{self.port}"
-        super().__init__(name, [sys.executable, "-m", *command], environment, directory)
+        super().__init__(name, [sys.executable, "-m", *launcher, *command], environment, directory)
 
     def wait_until_ready(self) -> Self:
         """Wait for the first answer that needs the database."""

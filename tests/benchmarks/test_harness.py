@@ -23,6 +23,7 @@ from tests.benchmarks.report import BEGIN, END, write_page
 from tests.benchmarks.run import in_turn
 from tests.benchmarks.servers import FLOOR, GAME_API
 from tests.benchmarks.spread import Spread, percentile
+from tests.benchmarks.where import part_of, read_stacks
 
 Answer = Callable[[int], tuple[int, float]]
 """The status of the answer to the n-th request, and for how many seconds it is held back."""
@@ -154,3 +155,19 @@ def test_only_what_is_between_the_markers_of_the_page_is_replaced(tmp_path: Path
     write_page("new", page)
     write_page("newer", page)
     assert page.read_text() == f"before\n{BEGIN}\n\nnewer\n\n{END}\nafter\n"
+
+
+def test_a_sample_counts_for_the_innermost_package_or_module_of_the_service() -> None:
+    lines = [
+        "main\t/app/src/game_api/__main__.py\t1",
+        "get\t/app/src/game_api/players/store.py\t70",
+        "dumps\t/usr/lib/python3.13/json/__init__.py\t231",
+        "3",
+        "main\t/app/src/game_api/__main__.py\t1",
+        "find_one\t/env/lib/python3.13/site-packages/pymongo/asynchronous/collection.py\t9",
+        "2",
+        "select\t/usr/lib/python3.13/selectors.py\t450",
+        "1",
+    ]
+    counted = [(part_of(stack), count) for stack, count in read_stacks(lines)]
+    assert counted == [("game_api.players.store", 3), ("pymongo", 2), ("standard library", 1)]
