@@ -202,3 +202,23 @@ async def test_two_processes_that_get_one_key_at_once_create_once(clients: Clien
     assert len(listed) == 50
     listed = (await clients[0].get("/api/v1/players?limit=100")).json()["items"]
     assert len(listed) == 100
+
+
+async def test_the_lists_of_one_process_show_what_the_other_has_just_changed(
+    clients: Clients,
+) -> None:
+    changing, listing = clients
+    await add_players(changing, 1)
+    path = await create_session(changing, host_player_id="p0")
+    session_id = path.rpartition("/")[2]
+    steps: list[tuple[dict[str, str], bool]] = [
+        ({"status": "starting"}, True),
+        ({"visibility": "private"}, False),
+        ({"visibility": "public", "status": "active"}, True),
+        ({"status": "ended"}, False),
+    ]
+    for changes, live in steps:
+        assert (await changing.put(path, json=changes)).status_code == 200
+        for query, listed in ("", live), ("status=ended", changes.get("status") == "ended"):
+            found = (await listing.get(f"/api/v1/sessions?{query}")).json()["items"]
+            assert [item["session_id"] for item in found] == [session_id] * listed, changes

@@ -171,6 +171,10 @@ class Session(odmantic.Model):
         "collection": "sessions",
         "indexes": lambda: [
             odmantic.Index(Session.visibility, desc(Session.id), name="newest"),
+            odmantic.Index(Session.ended_at, Session.visibility, desc(Session.id), name="live"),
+            odmantic.Index(
+                Session.status, Session.visibility, desc(Session.id), name="newest_by_status"
+            ),
             odmantic.Index(
                 Session.visibility,
                 Session.status,
@@ -179,7 +183,6 @@ class Session(odmantic.Model):
                 name="by_status_and_mode",
             ),
             odmantic.Index(Session.host_player_id, desc(Session.id), name="by_host"),
-            odmantic.Index(Session.status, name="by_status"),
         ],
     }
 
@@ -203,6 +206,7 @@ class Session(odmantic.Model):
     updated_at: datetime
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    """None exactly while the session is live; the lists of live sessions rely on it."""
     version: int = 1
 
     revision: int = 1

@@ -76,7 +76,7 @@ class SessionStore:
 
         They are sorted from the newest to the oldest, and start behind the session `before`.
         """
-        query = wanted.query()
+        query = wanted.indexed_query()
         # The database removes a session only some time after its `purge_at`.
         query["purge_at"] = {"$not": {"$lte": utc_now()}}
         if before is not None:
