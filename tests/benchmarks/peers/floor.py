@@ -131,8 +131,9 @@ async def list_sessions(query_string: bytes) -> Answer:
     wanted = dict(pair.split("=") for pair in query_string.decode().split("&"))
     limit = int(wanted.pop("limit"))
     query = {
+        "ended_at": None,
+        "status": wanted["status"],
         "visibility": "public",
-        "status": {"$in": [wanted["status"]]},
         "game_mode": wanted["game_mode"],
         "purge_at": {"$not": {"$lte": now()}},
     }

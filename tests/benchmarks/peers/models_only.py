@@ -231,7 +231,12 @@ async def create_session(body: NewSession) -> ShownSession:
 
 @app.get("/api/v1/sessions")
 async def list_sessions(status: str, game_mode: str, limit: int = Query(20, ge=1, le=100)) -> Page:
-    query = {"visibility": "public", "status": {"$in": [status]}, "game_mode": game_mode}
+    query = {
+        "ended_at": None,
+        "status": status,
+        "visibility": "public",
+        "game_mode": game_mode,
+    }
     cursor = sessions.find(query, sort=[("_id", -1)], limit=limit + 1, batch_size=limit + 2)
     found = [Session.model_validate_doc(document) for document in await cursor.to_list()]
     following = found[limit - 1].id if len(found) > limit else None
