@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -108,6 +109,13 @@ class Server(uvicorn.Server):
         self.server_state.default_headers.append(close)
         # uvicorn renews the default headers from these every second.
         self.config.encoded_headers.append(close)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        # Modules and routes live as long as the process. Without this, every full collection would
+        # visit all of their objects, and delay the requests in flight by tens of milliseconds.
+        gc.collect()
+        gc.freeze()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.stop_listening(sockets or [])
