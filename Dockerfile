@@ -20,9 +20,11 @@ RUN tools/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist . \
 
 # checkov:skip=CKV_DOCKER_7:PYTHON_IMAGE has an exact tag, see above
 FROM ${PYTHON_IMAGE}
-# The service does not need the base image's pip.
+# The service does not need the base image's pip. The official images contain no bytecode of the
+# standard library, and at run time nothing can write it, so every start would compile it again.
 RUN rm -rf /usr/local/bin/pip* /usr/local/lib/python3.*/ensurepip \
-    /usr/local/lib/python3.*/site-packages/* /usr/share/python-wheels
+        /usr/local/lib/python3.*/site-packages/* /usr/share/python-wheels \
+    && python3 -c "import compileall, sysconfig as s; compileall.compile_dir(s.get_path('stdlib'), quiet=2)"
 # DocumentDB's certificate authorities, at the default path of GAME_API_DOCUMENTDB_CA_FILE.
 ARG CA_BUNDLE=certificates/global-bundle.pem
 COPY ${CA_BUNDLE} /etc/ssl/certs/global-bundle.pem

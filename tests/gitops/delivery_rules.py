@@ -266,6 +266,8 @@ def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
     for label in ("revision", "source", "version"):
         if f"org.opencontainers.image.{label}=" not in final:
             yield f"the image has no label {label}"
+    if "compileall.compile_dir(" not in final:
+        yield "each start of the image compiles the standard library"
     if "GAME_API_COMMIT=" not in final:
         yield "the image does not set GAME_API_COMMIT"
 

@@ -362,6 +362,13 @@ MISTAKES = (
     Mistake(
         delivery.the_image_is_pinned_and_minimal,
         "Dockerfile",
+        "compileall.compile_dir(",
+        "print(",
+        "compiles the standard library",
+    ),
+    Mistake(
+        delivery.the_image_is_pinned_and_minimal,
+        "Dockerfile",
         "--require-hashes -r requirements/base.txt",
         "-r requirements/base.txt",
         "installed without hashes",
