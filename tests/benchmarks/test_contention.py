@@ -4,6 +4,8 @@ The tests assert outcomes and numbers of attempts. They print how long the reque
 """
 
 import asyncio
+import random
+import statistics
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -14,6 +16,7 @@ import httpx2
 import pytest
 
 from game_api.database.embedded import EmbeddedDatabase
+from tests.benchmarks.conflicts import Session, poisson, simulate
 from tests.chaos.relay import Aim, Relay, running_relay
 from tests.service import Service
 
@@ -144,3 +147,42 @@ async def test_two_creations_for_one_host_are_decided_soon(processes: Processes)
     codes = sorted(response.status_code for _, response in answers)
     print(f"\ntwo creations for one host: {codes}, {max(s for s, _ in answers):.2f} s")
     assert codes == [201, 409]
+
+
+async def test_conflicts_cost_as_many_commands_as_simulated(processes: Processes) -> None:
+    """40 changes a second of one session, each at a random one of two processes.
+
+    The simulation is given the latency that a change has when there is no other.
+    """
+    players = await processes.add_players(64)
+    path = f"{await processes.create_session()}/players"
+    assert (await processes.timed(0, "POST", path, body(players)))[1].status_code == 200
+    alone = [
+        await processes.timed(0, "PATCH", f"{path}/{player}", {"ready": True})
+        for player in players[-20:]
+    ]
+    latency = statistics.median(seconds for seconds, _ in alone) / 2  # It has two commands.
+    choice, moments = random.Random(1), poisson(40, 10)
+
+    async def change(number: int, moment: float) -> Timed:
+        await asyncio.sleep(moment)
+        turn, player = divmod(number, len(players))
+        ready = {"ready": turn % 2 == 0}
+        return await processes.timed(
+            choice.randrange(2), "PATCH", f"{path}/{players[player]}", ready
+        )
+
+    processes.relay.commands.clear()
+    answers = await asyncio.gather(*(change(n, moment) for n, moment in enumerate(moments)))
+    commands = processes.relay.commands
+    assert {response.status_code for _, response in answers} == {200}
+    simulated = simulate(Session(), 2, moments, (latency, latency))
+    measured = (commands["find sessions"] + commands["update sessions"]) / len(moments)
+    expected = simulated.commands / len(moments)
+    p99 = sorted(seconds for seconds, _ in answers)[int(0.99 * len(answers))]
+    print(
+        f"\n40 changes a second at two processes: {measured:.2f} commands each, and "
+        f"{expected:.2f} in the simulation; p99 {p99:.2f} s, and {simulated.percentile(0.99):.2f} s"
+        f", with a latency of {latency * 1000:.0f} ms for each command"
+    )
+    assert 0.75 < measured / expected < 1.33
