@@ -138,6 +138,17 @@ def status(client: Client) -> Iterator[Request]:
         yield Request(wait, 200)
 
 
+def update_member(client: Client) -> Iterator[Request]:
+    """The smallest write: a member becomes ready, and then not ready."""
+    number = documents.UPDATED_SESSIONS[client.number]
+    path = f"/api/v1/sessions/{session_id(number)}/players/{host_of(number)}"
+    bearer = known_token(host_of(number))
+    ready, unready = (encode("PATCH", path, bearer, {"ready": value}) for value in (True, False))
+    while True:
+        yield Request(ready, 200, whole=False)
+        yield Request(unready, 200)
+
+
 def list_sessions(client: Client) -> Iterator[Request]:
     path = "/api/v1/sessions?game_mode=ranked&status=waiting&limit=20"
     while True:
@@ -175,6 +186,7 @@ OPERATIONS: dict[str, Callable[[Client], Iterator[Request]]] = {
         create_session,
         join_leave,
         status,
+        update_member,
         list_sessions,
         mix,
     )
