@@ -95,7 +95,7 @@ class Run:
         self.latencies: list[float] = []
         self.body_bytes = 0
         self.unexpected: Counter[str] = Counter()
-        self.answers: Counter[str] = Counter()
+        self.answers: dict[int, str] = {}
         self.connections: list[Connection] = []
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -201,15 +201,15 @@ class Run:
     async def all_at_once(self, requests: Sequence[bytes]) -> None:
         began = time.perf_counter()
 
-        def answered(status: int, body: bytes) -> None:
+        def answered(number: int, status: int, body: bytes) -> None:
             self.latencies.append(time.perf_counter() - began)
             self.body_bytes += len(body)
-            self.answers[f"{status} {code_of(body) if status >= 400 else ''}".strip()] += 1
+            self.answers[number] = f"{status} {code_of(body)}" if status >= 400 else f"{status}"
             if len(self.latencies) == len(requests):
                 self.finish()
 
-        for connection, data in zip(self.connections, requests, strict=True):
-            connection.send(data, answered)
+        for number, (connection, data) in enumerate(zip(self.connections, requests, strict=True)):
+            connection.send(data, partial(answered, number))
         await self.finished
 
 
@@ -268,7 +268,7 @@ async def run(options: dict[str, Any]) -> dict[str, Any]:
         "latencies_ms": [round(latency * 1000, 4) for latency in this.latencies],
         "body_bytes": this.body_bytes,
         "unexpected": this.unexpected,
-        "answers": this.answers,
+        "answers": [this.answers[number] for number in range(len(this.answers))],
     }
 
 

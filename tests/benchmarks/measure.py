@@ -27,8 +27,8 @@ class Result:
     latencies_ms: Sequence[float]
     body_bytes: int
     unexpected: Mapping[str, int]
-    answers: Mapping[str, int]
-    """The number of answers by status and code, only of requests that were sent at once."""
+    answers: Sequence[str]
+    """The status and the code of each answer, only to requests that were sent at once."""
 
     @property
     def requests(self) -> int:

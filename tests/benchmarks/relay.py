@@ -17,6 +17,8 @@ class CountingRelay:
     """Counts commands on the way to the database, but not those of the drivers themselves."""
 
     def __init__(self, database_port: int) -> None:
+        self.latency = 0.0
+        """The number of seconds by which each command is delayed."""
         self._database_port = database_port
         self._count: Counter[Command] = Counter()
         self._loop = asyncio.new_event_loop()
@@ -56,6 +58,7 @@ class CountingRelay:
             command = message.command
             if not command.monitoring and CENSUS not in message.data:
                 self._count[command] += 1
+                await asyncio.sleep(self.latency)
             database.write(message.data)
         database.close()
         await returning
