@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench bench-tests bench-profile chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
+.PHONY: help run test bench bench-tests bench-profile bench-hot scaling chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -33,6 +33,12 @@ bench-profile: $(VENV)/bench/installed  ## Print where the CPU time of a request
 
 bench-tests: $(VENV)/dev  ## Run the benchmarks of single parts, such as the access log
 	$(BIN)/python -m pytest tests/benchmarks -s -o addopts=
+
+bench-hot: $(VENV)/dev  ## Let 1,000 players join one session at once, beside two peers, and write docs/scaling.md
+	@$(BIN)/python -m tests.benchmarks.hot --write $(ARGS)
+
+scaling: $(VENV)/dev  ## Work out what fleets need, and write it into docs/scaling.md
+	@$(BIN)/python -m tests.benchmarks.fleet
 
 chaos: $(VENV)/dev  ## Run the service under faults for 5 minutes (ARGS="--seconds 60 --seed 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
