@@ -103,18 +103,14 @@ class Round:
 class Contestant:
     """One or more processes of a variant, with a database of their own."""
 
-    def __init__(self, name: str, uri: str, directory: Path) -> None:
-        self.name = name
-        self.variant, _, processes = name.partition(":")
-        self.database = f"hot-{self.variant}-{processes}"
+    def __init__(self, name: str, database: str) -> None:
+        self.name, self.database = name, database
         self.servers: list[Server] = []
-        self._processes = int(processes or 1)
-        self._uri, self._directory = uri, directory
 
-    def start(self, stack: contextlib.ExitStack) -> None:
-        known = variant(self.variant)
-        for _ in range(self._processes):
-            server = Server(known, self._uri, self.database, self._directory)
+    def start(self, stack: contextlib.ExitStack, uri: str, directory: Path) -> None:
+        text, _, processes = self.name.rpartition(":")
+        for _ in range(int(processes)):
+            server = Server(variant(text), uri, self.database, directory)
             self.servers.append(stack.enter_context(server))
         for server in self.servers:
             server.wait_until_ready()
@@ -153,12 +149,12 @@ def play(
         load = stack.enter_context(Load())
         client = stack.enter_context(MongoClient[Document](database.uri, tz_aware=True))
         uri = database.uri if latency is None else relay.uri
-        contestants = [Contestant(name, uri, directory) for name in names]
+        contestants = [Contestant(name, f"hot-{n}") for n, name in enumerate(names)]
         for contestant in contestants:
             documents.create_indexes(client, contestant.database)
             readers = map(documents.player, READERS)
             documents.insert(client, contestant.database, **{PLAYERS: readers})
-            contestant.start(stack)
+            contestant.start(stack, uri, directory)
         relay.latency = latency or 0.0
         for _ in range(rounds):
             for contestant in contestants:
