@@ -94,14 +94,10 @@ def pod(
 
 
 def simulate(
-    session: Session,
-    pods: int,
-    arrivals: Sequence[float],
-    latency: tuple[float, float],
-    seed: int = 1,
+    session: Session, pods: int, arrivals: Sequence[float], latency: tuple[float, float]
 ) -> Session:
     """Apply changes that arrive at these moments, each at a random pod, to the session."""
-    choice = random.Random(seed)
+    choice = random.Random(1)
     shares: list[list[float]] = [[] for _ in range(pods)]
     for moment in sorted(arrivals):
         choice.choice(shares).append(moment)
@@ -113,9 +109,9 @@ def simulate(
     return session
 
 
-def poisson(rate: float, seconds: float, seed: int = 1) -> list[float]:
+def poisson(rate: float, seconds: float) -> list[float]:
     """Random moments, so many in a second on average."""
-    choice, moments, moment = random.Random(seed), list[float](), 0.0
+    choice, moments, moment = random.Random(1), list[float](), 0.0
     while (moment := moment + choice.expovariate(rate)) < seconds:
         moments.append(moment)
     return moments
