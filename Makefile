@@ -38,7 +38,7 @@ bench-hot: $(VENV)/dev  ## Let 1,000 players join one session at once, beside tw
 	@$(BIN)/python -m tests.benchmarks.hot --write $(ARGS)
 
 scaling: $(VENV)/dev  ## Work out what fleets need, and write it into docs/scaling.md
-	@$(BIN)/python -m tests.benchmarks.fleet
+	@$(BIN)/python -m tests.benchmarks.scaling
 
 chaos: $(VENV)/dev  ## Run the service under faults for 5 minutes (ARGS="--seconds 60 --seed 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)

@@ -3,19 +3,12 @@
 from dataclasses import replace
 
 import pytest
+import yaml
 
+from game_api.database.client import OPTIONS
 from tests.benchmarks.conflicts import Session, poisson, simulate, table
-from tests.benchmarks.fleet import (
-    CLASSES,
-    PAGE,
-    Inputs,
-    class_for,
-    example,
-    fleets,
-    number,
-    with_results,
-    with_section,
-)
+from tests.benchmarks.fleet import CLASSES, Inputs, class_for, fleets
+from tests.benchmarks.scaling import APP, PAGE, example, number, with_results, with_section
 
 LATENCY = (0.002, 0.005)
 
@@ -64,6 +57,17 @@ def given() -> Inputs:
 def test_the_documented_results_are_current() -> None:
     page = PAGE.read_text()
     assert page == with_results(page), "run `make scaling`"
+
+
+def test_the_inputs_are_those_of_the_manifests_and_of_the_driver(given: Inputs) -> None:
+    base = APP / "base"
+    deployment = yaml.safe_load((base / "deployment.yaml").read_text())
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    assert container["resources"]["requests"]["cpu"] == f"{given.pod_request_cores * 1000:g}m"
+    autoscaler = yaml.safe_load((base / "horizontal-pod-autoscaler.yaml").read_text())
+    (metric,) = autoscaler["spec"]["metrics"]
+    assert metric["resource"]["target"]["averageUtilization"] == given.autoscaler_target * 100
+    assert OPTIONS["maxPoolSize"] == given.pool_size
 
 
 def test_a_fleet_is_worked_out_from_the_inputs(given: Inputs) -> None:

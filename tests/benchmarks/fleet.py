@@ -1,25 +1,14 @@
-"""Works out what a fleet needs and costs, from the table of inputs in docs/scaling.md.
-
-`make scaling` replaces the tables of results in that page by the current ones.
-"""
+"""Works out what a fleet needs and costs, from the table of inputs in docs/scaling.md."""
 
 import math
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Self
+from dataclasses import dataclass, fields
+from typing import NamedTuple, Self
 
-from tests.benchmarks.conflicts import table as conflicts
-
-PAGE = Path(__file__).parents[2] / "docs" / "scaling.md"
 INPUT = re.compile(r"^\| `(\w+)` \| ([\d,.]+) \|", re.MULTILINE)
 HOURS, MINUTE, MILLION = 730, 60, 10**6
 """The hours of a month, and the seconds of a minute."""
-
-
-AVOIDABLE = ("I/O of writes", "logs", "web ACL")
-"""Costs for each request that other settings avoid."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +61,18 @@ class Inputs:
         return cls(**found)
 
 
+class Operation(NamedTuple):
+    """Requests of one kind."""
+
+    per_second: float
+    cpu_us: float
+    reads: int
+    """The commands of each request that read, and those that write."""
+    writes: int
+    bytes: float
+    """The body of the response."""
+
+
 @dataclass(frozen=True)
 class Fleet:
     """A fleet in which so many heartbeats arrive in a second."""
@@ -94,22 +95,21 @@ class Fleet:
         return self.sessions_per_second * self.given.players_per_session
 
     @property
-    def operations(self) -> dict[str, tuple[float, float, int, int, float]]:
-        """Of each operation: requests a second, CPU in microseconds, commands that read and that
-        write, and the bytes of the response."""
+    def operations(self) -> dict[str, Operation]:
         i, each = self.given, self.sessions_per_second
+        reads = i.players * i.reads_per_minute / MINUTE
         return {
-            "heartbeats": (self.heartbeats, i.heartbeat_cpu_us, 1, 1, i.read_bytes),
-            "reads": (i.players * i.reads_per_minute / MINUTE, i.read_cpu_us, 1, 0, i.read_bytes),
-            "lists": (self.joins * i.lists_per_join, i.list_cpu_us, 1, 0, i.list_bytes),
-            "creations": (each, i.create_cpu_us, 0, 1, i.read_bytes),
-            "joins and leaves": (2 * self.joins, i.join_cpu_us, 1, 2, i.read_bytes),
-            "changes of status": (3 * each, i.status_cpu_us, 1, 1, i.read_bytes),
+            "heartbeats": Operation(self.heartbeats, i.heartbeat_cpu_us, 1, 1, i.read_bytes),
+            "reads": Operation(reads, i.read_cpu_us, 1, 0, i.read_bytes),
+            "lists": Operation(self.joins * i.lists_per_join, i.list_cpu_us, 1, 0, i.list_bytes),
+            "creations": Operation(each, i.create_cpu_us, 0, 1, i.read_bytes),
+            "joins and leaves": Operation(2 * self.joins, i.join_cpu_us, 1, 2, i.read_bytes),
+            "changes of status": Operation(3 * each, i.status_cpu_us, 1, 1, i.read_bytes),
         }
 
-    def total(self, value: Callable[[tuple[float, float, int, int, float]], float]) -> float:
+    def total(self, value: Callable[[Operation], float]) -> float:
         """The sum over all operations of their requests a second, times a value of each."""
-        return sum(operation[0] * value(operation) for operation in self.operations.values())
+        return sum(each.per_second * value(each) for each in self.operations.values())
 
     @property
     def requests(self) -> float:
@@ -117,15 +117,17 @@ class Fleet:
 
     @property
     def cores(self) -> float:
-        return self.total(lambda operation: operation[1]) / MILLION
+        return self.total(lambda operation: operation.cpu_us) / MILLION
 
     @property
     def reads(self) -> float:
-        return self.total(lambda operation: operation[2])
+        """The commands a second that read."""
+        return self.total(lambda operation: operation.reads)
 
     @property
     def writes(self) -> float:
-        return self.total(lambda operation: operation[3])
+        """The commands a second that write."""
+        return self.total(lambda operation: operation.writes)
 
     def pods(self, request_cores: float) -> int:
         """The pods of the autoscaler, if a pod requests so many cores."""
@@ -144,7 +146,7 @@ class Fleet:
     @property
     def bytes(self) -> float:
         """The bytes a second that clients receive."""
-        return self.total(lambda operation: operation[4] + self.given.overhead_bytes)
+        return self.total(lambda operation: operation.bytes + self.given.overhead_bytes)
 
     @property
     def log_bytes(self) -> float:
@@ -173,63 +175,10 @@ class Fleet:
         }
 
 
-def number(value: float) -> str:
-    """Three significant digits, because the inputs have no more."""
-    if value >= 100:
-        value = round(value, 2 - math.floor(math.log10(value)))
-        return f"{value:,.0f}"
-    return f"{value:.3g}"
-
-
-Row = tuple[str, Callable[[Fleet], float]]
-ROWS: list[Row] = [
-    ("sessions at once", lambda f: f.sessions),
-    ("requests a second", lambda f: f.requests),
-    ("of them heartbeats", lambda f: f.heartbeats),
-    ("of them joins and leaves", lambda f: 2 * f.joins),
-    ("CPU cores that the service uses", lambda f: f.cores),
-    ("pods as shipped", lambda f: f.pods(f.given.pod_request_cores)),
-    ("pods, if each requests one core", lambda f: f.pods(1)),
-    (
-        "load balancers for these pods",
-        lambda f: math.ceil(f.pods(1) / f.given.pods_per_balancer),
-    ),
-    ("database connections of these pods at most", lambda f: f.pods(1) * f.given.pool_size),
-    ("database commands a second: reads", lambda f: f.reads),
-    ("database commands a second: writes", lambda f: f.writes),
-    ("commands in flight on average", lambda f: f.commands_in_flight),
-    ("vCPUs of the primary", lambda f: f.database_cores),
-    ("traffic to clients, Gbit/s", lambda f: f.bytes * 8 / 10**9),
-    ("logs, TB a day", lambda f: f.log_bytes * 86400 / 10**12),
-    ("load balancer capacity units", lambda f: f.balancer_units),
-]
-
-
 def fleets(given: Inputs) -> list[Fleet]:
     """A fleet in which each player sends heartbeats, and one in which game servers do."""
     by_players = given.players / given.heartbeat_seconds
     return [Fleet(given, by_players), Fleet(given, by_players / given.players_per_session)]
-
-
-def example(given: Inputs) -> str:
-    """The worked example as a Markdown table."""
-    both = fleets(given)
-    lines = ["| | each player sends heartbeats | the game server does |", "|---|---:|---:|"]
-    rows: list[Row] = [*ROWS]
-    rows += [
-        (f"dollars a month: {name}", lambda f, name=name: f.costs[name])  # type: ignore[misc]
-        for name in both[0].costs
-    ]
-    rows.append(("**dollars a month**", lambda f: sum(f.costs.values())))
-    rows.append(
-        (
-            "of them for I/O, logs and the web ACL",
-            lambda f: sum(f.costs[name] for name in AVOIDABLE),
-        )
-    )
-    for name, value in rows:
-        lines.append(f"| {name} | {' | '.join(number(value(fleet)) for fleet in both)} |")
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -258,20 +207,6 @@ CLASSES = [
 ]
 
 
-def classes(given: Inputs) -> str:
-    """The limits of each class, and how many pods keep within them, as a Markdown table."""
-    lines = [
-        "| class | vCPUs | memory, GiB | connections | active at once | open cursors | Gbit/s "
-        f"| pods at {given.pool_size:g} active connections |",
-        "|---|---:|---:|---:|---:|---:|---|---:|",
-    ]
-    for c in CLASSES:
-        cells = [c.name, f"{c.vcpus}", f"{c.memory_gib}", f"{c.connections:,}", f"{c.active:,}"]
-        cells += [f"{c.cursors:,}", c.bandwidth, f"{c.active // given.pool_size:,.0f}"]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
 def class_for(fleet: Fleet) -> str:
     """The smallest class that suffices for the fleet with pods of one core each."""
     connections = fleet.pods(1) * fleet.given.pool_size
@@ -279,69 +214,3 @@ def class_for(fleet: Fleet) -> str:
         if instance.vcpus >= fleet.database_cores and instance.active >= connections:
             return instance.name
     return "none"
-
-
-SIZES = (1_000, 10_000, 100_000, MILLION)
-
-
-def sizes(given: Inputs) -> str:
-    """What fleets of different sizes need, as a Markdown table."""
-    lines = [
-        "| players | requests a second | cores | pods as shipped | pods of one core "
-        "| vCPUs of the primary | smallest class |",
-        "|---:|---:|---:|---:|---:|---:|---|",
-    ]
-    for players in SIZES:
-        fleet, _ = fleets(replace(given, players=players))
-        pods = fleet.pods(given.pod_request_cores), fleet.pods(1)
-        values = (players, fleet.requests, fleet.cores, *pods, fleet.database_cores)
-        cells = [*map(number, values), class_for(fleet)]
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def capacity(given: Inputs) -> str:
-    """What one pod serves, as shipped and at the most, as a Markdown table."""
-    operations = fleets(given)[0].operations
-    shipped = given.pod_request_cores * given.autoscaler_target
-    lines = [
-        f"| | CPU, µs | requests a second at {shipped:g} cores | at {given.autoscaler_target:g} |",
-        "|---|---:|---:|---:|",
-    ]
-    for name, (_, cpu, *_) in operations.items():
-        rates = (cores * MILLION / cpu for cores in (shipped, given.autoscaler_target))
-        lines.append(f"| {name} | {cpu:,.0f} | {' | '.join(number(rate) for rate in rates)} |")
-    return "\n".join(lines)
-
-
-def with_section(page: str, name: str, text: str) -> str:
-    """The page with this text between two markers. Raises ValueError if they are missing."""
-    begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    before, found, rest = page.partition(begin)
-    _, closed, after = rest.partition(end)
-    if not found or not closed:
-        raise ValueError(f"the page has no section between {begin} and {end}")
-    return f"{before}{begin}\n{text}\n{end}{after}"
-
-
-def with_results(page: str) -> str:
-    """The page with the current results."""
-    given = Inputs.of(page)
-    results = {
-        "capacity": capacity(given),
-        "classes": classes(given),
-        "sizes": sizes(given),
-        "example": example(given),
-        "conflicts": conflicts((0.002, 0.005), (10, 50, 200)),
-    }
-    for name, result in results.items():
-        page = with_section(page, name, result)
-    return page
-
-
-def main() -> None:
-    PAGE.write_text(with_results(PAGE.read_text()))
-
-
-if __name__ == "__main__":
-    main()

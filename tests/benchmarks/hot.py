@@ -24,10 +24,10 @@ from pymongo import MongoClient
 from game_api.database.client import Document
 from tests.benchmarks import documents
 from tests.benchmarks.documents import PLAYERS, SESSIONS, session_id
-from tests.benchmarks.fleet import PAGE, with_section
 from tests.benchmarks.measure import Load, Result
 from tests.benchmarks.processes import BenchmarkFailed, cpu_seconds
 from tests.benchmarks.relay import CountingRelay
+from tests.benchmarks.scaling import PAGE, with_section
 from tests.benchmarks.servers import GAME_API, DatabaseServer, Server, variant
 from tests.chaos.wire import Command
 
