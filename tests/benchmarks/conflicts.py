@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from game_api.database.client import DEADLINE
 from game_api.sessions.group_commit import MAX_ROUND
 from game_api.sessions.rounds import FIRST_PAUSE, LONGEST_PAUSE
+from tests.benchmarks.spread import percentile
 
 PODS = (1, 2, 4, 8, 16, 32, 64)
 Steps = Generator[float, None, None]
@@ -43,8 +44,9 @@ class Session:
         """The share of all writes that found a newer session."""
         return self.conflicts / max(1, self.revision + self.conflicts)
 
-    def percentile(self, share: float) -> float:
-        return sorted(self.waited)[max(0, math.ceil(share * len(self.waited)) - 1)]
+    @property
+    def p99(self) -> float:
+        return percentile(self.waited, 0.99)
 
 
 def pod(
@@ -131,7 +133,7 @@ def table(latency: tuple[float, float], rates: Sequence[float]) -> str:
             stream = simulate(Session(), pods, poisson(rate, 60), latency)
             each = stream.commands / len(stream.waited)
             cells += [f"{each:.1f}", f"{stream.conflict_rate:.0%}"]
-            cells += [f"{stream.percentile(0.99) * 1000:.0f}"]
+            cells += [f"{stream.p99 * 1000:.0f}"]
             cells += [f"{stream.expired / len(stream.waited):.1%}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -9,7 +9,6 @@ reports what the peers did.
 
 import argparse
 import contextlib
-import statistics
 import sys
 import tempfile
 import time
@@ -29,6 +28,7 @@ from tests.benchmarks.processes import BenchmarkFailed, cpu_seconds
 from tests.benchmarks.relay import CountingRelay
 from tests.benchmarks.scaling import PAGE, with_section
 from tests.benchmarks.servers import GAME_API, DatabaseServer, Server, variant
+from tests.benchmarks.spread import Spread
 from tests.chaos.wire import Command
 
 JOINS, SEATS, ROOM = 1000, 64, 9000
@@ -164,9 +164,8 @@ def play(
 
 def spread(values: Iterable[float], digits: int = 0) -> str:
     """The median, with the smallest and the largest value if they differ."""
-    ordered = sorted(values)
-    low, high = f"{ordered[0]:.{digits}f}", f"{ordered[-1]:.{digits}f}"
-    return low if low == high else f"{statistics.median(ordered):.{digits}f} ({low}-{high})"
+    found = Spread.of(list(values))
+    return found.text(digits) if found.low != found.high else f"{found.low:.{digits}f}"
 
 
 def row(name: str, rounds: Sequence[Round], counted: Sequence[Round], claims: bool) -> list[str]:

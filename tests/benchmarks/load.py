@@ -27,6 +27,7 @@ import uvloop
 
 from tests.benchmarks.operations import (
     OPERATIONS,
+    UNCOMPARED,
     Client,
     Request,
     encode,
@@ -250,7 +251,7 @@ async def run(options: dict[str, Any]) -> dict[str, Any]:
         total = len(due) or options["requests"]
         # A client may send one request more than its share, to finish what it has begun.
         created = newcomers(time.time_ns() // 1000 % 16**12, total + len(this.connections))
-        operation = OPERATIONS[options["operation"]]
+        operation = (OPERATIONS | UNCOMPARED)[options["operation"]]
         clients = [operation(Client(n, created)) for n in range(len(this.connections))]
         work = this.open_loop(clients, due) if due else this.closed_loop(clients, total)
     gc.collect()

@@ -186,8 +186,9 @@ OPERATIONS: dict[str, Callable[[Client], Iterator[Request]]] = {
         create_session,
         join_leave,
         status,
-        update_member,
         list_sessions,
         mix,
     )
 }
+UNCOMPARED = {update_member.__name__: update_member}
+"""Operations that the peers do not have."""
