@@ -138,15 +138,16 @@ def status(client: Client) -> Iterator[Request]:
         yield Request(wait, 200)
 
 
-def update_member(client: Client) -> Iterator[Request]:
-    """The smallest write: a member becomes ready, and then not ready."""
+def ready(client: Client) -> Iterator[Request]:
+    """A member changes a field of its own: the smallest write there is, as a heartbeat would be."""
     number = documents.UPDATED_SESSIONS[client.number]
-    path = f"/api/v1/sessions/{session_id(number)}/players/{host_of(number)}"
-    bearer = known_token(host_of(number))
-    ready, unready = (encode("PATCH", path, bearer, {"ready": value}) for value in (True, False))
+    player_id = f"m{number}-1"
+    path = f"/api/v1/sessions/{session_id(number)}/players/{player_id}"
+    bearer = known_token(player_id)
+    yes, no = (encode("PATCH", path, bearer, {"ready": value}) for value in (True, False))
     while True:
-        yield Request(ready, 200, whole=False)
-        yield Request(unready, 200)
+        yield Request(yes, 200, whole=False)
+        yield Request(no, 200)
 
 
 def list_sessions(client: Client) -> Iterator[Request]:
@@ -190,5 +191,5 @@ OPERATIONS: dict[str, Callable[[Client], Iterator[Request]]] = {
         mix,
     )
 }
-UNCOMPARED = {update_member.__name__: update_member}
+UNCOMPARED = {ready.__name__: ready}
 """Operations that the peers do not have."""

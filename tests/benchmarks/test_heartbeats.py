@@ -13,7 +13,7 @@ ROUNDS, REQUESTS = 5, 200
 
 def test_a_change_of_a_member_costs_as_much_as_a_change_of_status(tmp_path: Path) -> None:
     """Of the commands, which are asserted; the ratio of the CPU is printed."""
-    cpu: dict[str, list[float]] = {"status": [], "update_member": []}
+    cpu: dict[str, list[float]] = {"status": [], "ready": []}
     with (
         DatabaseServer(tmp_path) as database,
         CountingRelay(database.port) as relay,
@@ -28,5 +28,5 @@ def test_a_change_of_a_member_costs_as_much_as_a_change_of_status(tmp_path: Path
                 cpu[operation].append(used)
                 commands = relay.take()
                 assert commands.total() == 2 * result.requests, commands
-    ratio = Spread.of_ratios(cpu["update_member"], cpu["status"])
+    ratio = Spread.of_ratios(cpu["ready"], cpu["status"])
     print(f"\nthe CPU of a change of a member, to that of a change of status: {ratio.text()}")
