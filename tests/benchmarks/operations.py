@@ -9,12 +9,12 @@ import random
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import cache
-from itertools import count
+from itertools import count, repeat
 from typing import Any, NamedTuple
 
 from tests.access.minting import token
 from tests.benchmarks import documents
-from tests.benchmarks.documents import host_of, session_id
+from tests.benchmarks.documents import LISTED_SESSIONS, host_of, session_id
 
 SERVER = "a-game-server"
 """The subject of tokens with the role `server`; all others have the role `player`."""
@@ -156,6 +156,29 @@ def list_sessions(client: Client) -> Iterator[Request]:
         yield get(path, f"j{client.number}")
 
 
+LISTS = {
+    "list": "sessions",
+    "list_game_mode": "sessions?game_mode=ranked",
+    "list_no_region": "sessions?region=nowhere",
+    "list_no_free_slots": "sessions?min_free_slots=256",
+    "list_no_attribute": "sessions?attribute=level:none",
+    "list_joinable": "sessions?joinable=true",
+    "list_host": f"sessions?host_player_id={host_of(LISTED_SESSIONS[0])}",
+    "list_waiting": "sessions?status=waiting",
+    "list_expired": "sessions?status=expired",
+    "list_ended": "sessions?status=ended",
+    "list_players": "players",
+    "list_username": "players?username=User-p0",
+}
+"""Lists of which the first page is read. Those that begin with `list_no` match no session."""
+
+
+def listed(path: str) -> Callable[[Client], Iterator[Request]]:
+    """The operation of a client that reads a list again and again."""
+
+    return lambda client: repeat(get(f"/api/v1/{path}", SERVER))
+
+
 MIX = ((get_player, 40), (get_session_8, 25), (list_sessions, 10), (join_leave, 5), (status, 5)) + (
     (create_player, 5),
     (create_session, 5),
@@ -191,5 +214,5 @@ OPERATIONS: dict[str, Callable[[Client], Iterator[Request]]] = {
         mix,
     )
 }
-UNCOMPARED = {ready.__name__: ready}
+UNCOMPARED = {ready.__name__: ready} | {name: listed(path) for name, path in LISTS.items()}
 """Operations that the peers do not have."""
