@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench bench-tests bench-profile bench-hot scaling chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
+.PHONY: help run test bench bench-tests bench-profile bench-growth bench-hot scaling chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -39,6 +39,9 @@ bench-hot: $(VENV)/dev  ## Let 1,000 players join one session at once, beside tw
 
 scaling: $(VENV)/dev  ## Work out what fleets need, and write it into docs/scaling.md
 	@$(BIN)/python -m tests.benchmarks.scaling
+
+bench-growth: $(VENV)/dev  ## Measure how the cost of each operation grows from 1,000 to 100,000 documents
+	@$(BIN)/python -m tests.benchmarks.growth $(ARGS)
 
 chaos: $(VENV)/dev  ## Run the service under faults for 5 minutes (ARGS="--seconds 60 --seed 1")
 	@$(BIN)/python -m tests.chaos $(ARGS)
