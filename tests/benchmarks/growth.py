@@ -3,8 +3,8 @@
 `python -m tests.benchmarks.growth` fills one database for each size, and serves each by a process
 of its own. The live sessions are the same in all of them; the others have ended. One client asks
 each process in turn, so that whatever else the machine does meets all sizes alike. Prints the
-medians of the rounds, as ratios to the smallest size. Wrong answers, such as 503 for a list that the
-embedded database does not finish in time, are counted in the table.
+medians of the rounds, as ratios to the smallest size. Wrong answers, such as 503 for a list that
+the embedded database does not finish in time, are counted in the table.
 """
 
 import argparse
@@ -102,7 +102,8 @@ class Growth:
 def growth_of(costs: Sequence[Cost], base: Sequence[Cost], value: str) -> float:
     """The median of the ratios that were measured in the same round."""
     pairs = zip(costs, base, strict=True)
-    return statistics.median(getattr(cost, value) / getattr(other, value) for cost, other in pairs)
+    ratios: list[float] = [getattr(cost, value) / getattr(other, value) for cost, other in pairs]
+    return statistics.median(ratios)
 
 
 def cells(operation: str, costs: dict[int, list[Cost]]) -> Iterator[str]:
