@@ -12,6 +12,7 @@ import signal
 import statistics
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -34,6 +35,7 @@ FIRST_FILLER = 1_000_000
 SINGLE = ("get_player", "get_session_8", "join_leave", "status", "ready")
 REQUESTS, REQUESTS_OF_LISTS = 100, 8
 FLAT = 1.3
+SETTLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,9 @@ class Growth:
 
     def _cost(self, server: Server, operation: str) -> Cost:
         requests = REQUESTS if operation in SINGLE else REQUESTS_OF_LISTS
-        before = cpu_seconds(server.id), cpu_seconds(self._database.id)
         server.check()
+        self._settle()
+        before = cpu_seconds(server.id), cpu_seconds(self._database.id)
         result = self._load.run(
             [server.port], operation=operation, connections=1, requests=requests
         )
@@ -97,6 +100,14 @@ class Growth:
             (end - begin) / result.requests for begin, end in zip(before, after, strict=True)
         )
         return Cost(result.p50_ms, service, database, sum(result.unexpected.values()))
+
+    def _settle(self) -> None:
+        """Wait while the database goes on with a query whose request is over."""
+        busy = True
+        while busy:
+            before = cpu_seconds(self._database.id)
+            time.sleep(SETTLE_SECONDS)
+            busy = cpu_seconds(self._database.id) - before > SETTLE_SECONDS / 2
 
 
 def growth_of(costs: Sequence[Cost], base: Sequence[Cost], value: str) -> float:
@@ -110,13 +121,17 @@ def cells(operation: str, costs: dict[int, list[Cost]]) -> Iterator[str]:
     """A row of the table."""
     smallest, *others = costs.values()
     yield operation
-    yield f"{statistics.median(cost.milliseconds for cost in smallest):.1f} ms"
+    yield f"{statistics.median(cost.milliseconds for cost in smallest):.1f} ms" + wrong(smallest)
     for of_size in others:
-        time, service, database = (
+        latency, service, database = (
             growth_of(of_size, smallest, value) for value in ("milliseconds", "service", "database")
         )
-        wrong = sum(cost.wrong for cost in of_size)
-        yield f"{time:.2f} ({service:.2f}; {database:.2f})" + (f", {wrong} wrong" if wrong else "")
+        yield f"{latency:.2f} ({service:.2f}; {database:.2f})" + wrong(of_size)
+
+
+def wrong(costs: Sequence[Cost]) -> str:
+    number = sum(cost.wrong for cost in costs)
+    return f", {number} wrong" if number else ""
 
 
 def run(sizes: Sequence[int], rounds: int, operations: Sequence[str]) -> None:
