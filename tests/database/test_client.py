@@ -1,12 +1,17 @@
-"""The driver's client: its options, idle connections, and its lock on Python 3.11."""
+"""The driver's client: its options, its connections, and its lock on Python 3.11."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from urllib.parse import urlsplit
 
+import pymongo
 import pymongo.lock
 import pytest
+from pymongo.errors import WaitQueueTimeoutError
 
-from game_api.database.client import OPTIONS, connect
+from game_api.database.client import OPTIONS, Database, Driver, connect
+from game_api.database.errors import is_unavailable
 from tests.waiting import wait_until_async
 
 
@@ -89,3 +94,53 @@ async def test_a_request_that_is_cancelled_while_the_driver_waits_keeps_the_lock
         await request
     await asyncio.sleep(0)  # Lets a task run that still waits for the lock, if there is one.
     assert not lock.locked()
+
+
+@asynccontextmanager
+async def all_connections_in_use(driver: Driver, number: int) -> AsyncIterator[None]:
+    """Commands that hold all connections of the driver until the end of the block."""
+    running, end = asyncio.Semaphore(0), asyncio.Event()
+
+    async def command(database: Database) -> None:
+        running.release()
+        await end.wait()
+
+    commands = [asyncio.create_task(driver.run(command)) for _ in range(number)]
+    for _ in commands:
+        await running.acquire()
+    yield
+    end.set()
+    await asyncio.gather(*commands)
+
+
+async def ping(database: Database) -> None:
+    await database.command("ping")
+
+
+async def test_a_command_waits_for_a_connection_until_its_deadline(database: Database) -> None:
+    """Otherwise, the ping of a readiness check would wait as long as the commands before it."""
+    driver = Driver(database)
+    async with all_connections_in_use(driver, OPTIONS["maxPoolSize"]):
+        with pymongo.timeout(0.02), pytest.raises(WaitQueueTimeoutError) as refusal:
+            await driver.run(ping)
+        assert is_unavailable(refusal.value)
+        waiting = asyncio.create_task(driver.run(ping))
+        await asyncio.sleep(0)
+        assert not waiting.done()
+    await waiting
+
+
+async def test_a_command_that_is_cancelled_while_it_waits_leaves_its_turn_to_the_next(
+    database: Database,
+) -> None:
+    driver = Driver(database)
+    for _ in range(3):
+        async with all_connections_in_use(driver, OPTIONS["maxPoolSize"]):
+            cancelled, next_one = [asyncio.create_task(driver.run(ping)) for _ in range(2)]
+            await asyncio.sleep(0)
+        cancelled.cancel()  # At the moment when a connection is free again.
+        await next_one
+        assert await asyncio.gather(cancelled, return_exceptions=True)
+    # Every connection can still be had.
+    async with all_connections_in_use(driver, OPTIONS["maxPoolSize"]):
+        pass

@@ -7,10 +7,10 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 import pymongo.lock
-from pymongo import AsyncMongoClient
+from pymongo import AsyncMongoClient, _csot
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.asynchronous.database import AsyncDatabase
-from pymongo.errors import PyMongoError
+from pymongo.errors import PyMongoError, WaitQueueTimeoutError
 from pymongo.monitoring import CommandListener, ConnectionPoolListener
 from pymongo.uri_parser import split_options
 
@@ -122,8 +122,23 @@ class Driver:
         self._connections = asyncio.Semaphore(int(min(limit or sys.maxsize, sys.maxsize)))
 
     async def run(self, command: Command[Result]) -> Result:
-        async with self._connections:
+        """Run a command. Raises WaitQueueTimeoutError if no connection is free by its deadline."""
+        if self._connections.locked():
+            await self._wait()
+        else:
+            await self._connections.acquire()
+        try:
             return await command(self._database)
+        finally:
+            self._connections.release()
+
+    async def _wait(self) -> None:
+        try:
+            # The deadline that the driver knows covers only what the driver itself does.
+            async with asyncio.timeout(_csot.remaining()):
+                await self._connections.acquire()
+        except TimeoutError:
+            raise WaitQueueTimeoutError("all connections are in use") from None
 
 
 def check_connection_options(settings: Settings) -> None:
