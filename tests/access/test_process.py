@@ -113,6 +113,6 @@ def test_no_line_shows_a_token_or_the_query_of_the_address_of_the_keys(
             assert statuses == [200, 401, 401, 401, 401] and provider.requests == 2
             provider.respond = lambda handler: send(handler, 500, b"")
             assert service.terminate() == 0
-    assert '"status": 401' in service.output and "hunter2" not in service.output
+    assert '"status":401' in service.output and "hunter2" not in service.output
     for token in tokens:
         assert token not in service.output and token.rpartition(".")[2] not in service.output

@@ -190,7 +190,7 @@ def test_the_time_of_a_request_is_20_seconds(service: Service) -> None:
             wire.answer().assert_refusal(408, "request_timeout")
             wire.assert_closed()
     assert time.monotonic() - started >= 20
-    pattern = r'"status": 408, "duration_ms": 2\d{4}'
+    pattern = r'"status":408,"duration_ms":2\d{4}'
     service.wait_until(lambda: bool(re.search(pattern, service.output)))
 
 

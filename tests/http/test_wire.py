@@ -100,7 +100,7 @@ def test_a_refusal_is_logged_with_the_request_id_of_the_client(service: Service)
     assert answer.headers["x-request-id"] == "refused-1"
     service.wait_until(lambda: '"refused-1"' in service.output)
     (line,) = [line for line in service.lines if "refused-1" in line]
-    expected = '"method": "GET", "path": "/a", "route": "unmatched", "status": 400'
+    expected = '"method":"GET","path":"/a","route":"unmatched","status":400'
     assert expected in line and "secret" not in line
 
 

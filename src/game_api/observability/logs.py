@@ -4,7 +4,6 @@ A line is JSON, or readable text at a terminal. Messages, paths, request ids and
 redacted before they are written, because they may contain secrets.
 """
 
-import json
 import logging
 import os
 import socket
@@ -15,6 +14,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
+
+from pydantic_core import to_json
 
 from game_api import __version__
 from game_api.clock import rfc3339
@@ -49,10 +50,13 @@ CONTROLS = (
 """Characters that end a line, control a terminal or change the direction of text."""
 ESCAPES = {code: chr(code).encode("unicode_escape").decode() for code in CONTROLS}
 
-encode = json.JSONEncoder(ensure_ascii=False).encode
-
 LEVEL_COLORS = {"WARNING": "\x1b[33m", "ERROR": "\x1b[31m", "CRITICAL": "\x1b[31m"}
 STATUS_COLORS = {2: "\x1b[32m", 3: "\x1b[36m", 4: "\x1b[33m", 5: "\x1b[31m"}
+
+
+def encodable(text: str) -> str:
+    """The text with escapes in place of lone surrogates, which can't be encoded as UTF-8."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 class LineFormatter(logging.Formatter):
@@ -61,7 +65,7 @@ class LineFormatter(logging.Formatter):
     def __init__(self, redact: Callable[[str], str], pod: str) -> None:
         super().__init__()
         self.redact = redact
-        self.pod = pod
+        self.pod = encodable(pod)
 
     def format(self, record: logging.LogRecord) -> str:
         line: str | None = record.__dict__.get("line")
@@ -85,13 +89,12 @@ class LineFormatter(logging.Formatter):
         entry["pod"], entry["version"] = self.pod, __version__
         if record.exc_info:
             entry["exception"] = self.text(self.formatException(record.exc_info))
-        # Lone surrogates can't be encoded as UTF-8, so they are written as escapes.
-        return encode(entry).encode("utf-8", "backslashreplace").decode()
+        return to_json(entry).decode()
 
     def text(self, text: str) -> str:
         if len(text) > MAX_TEXT:
             text = f"{text[: MAX_TEXT // 2]} ... {text[-MAX_TEXT // 2 :]}"
-        return self.redact(text).encode("utf-8", "backslashreplace").decode()
+        return encodable(self.redact(text))
 
     def access(self, access: dict[str, Any], message: str) -> dict[str, Any]:
         """The fields of a served request, of which `message` is the method and the path.
