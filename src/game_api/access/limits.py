@@ -3,8 +3,8 @@
 import math
 import time
 from collections import OrderedDict, deque
-from dataclasses import dataclass
 from ipaddress import IPv6Address, ip_address, ip_network
+from typing import NamedTuple
 
 from limits import RateLimitItem
 
@@ -14,22 +14,17 @@ IPV6_PREFIX = 64
 """The length of the prefix of a customer's network, whose addresses count as one."""
 
 
-@dataclass(frozen=True)
-class Usage:
+class Usage(NamedTuple):
     """How much of a limit is used: what remains, and in how many seconds some of it returns."""
 
-    name: str
-    limit: RateLimitItem
+    limiter: "Limiter"
     remaining: int
     reset: int
 
     def headers(self) -> list[tuple[bytes, bytes]]:
         """The headers `RateLimit` and `RateLimit-Policy` of the IETF draft."""
-        policy = f'"{self.name}";q={self.limit.amount};w={self.limit.get_expiry()}'
-        return [
-            (b"ratelimit", f'"{self.name}";r={self.remaining};t={self.reset}'.encode()),
-            (b"ratelimit-policy", policy.encode()),
-        ]
+        limit = f'"{self.limiter.name}";r={self.remaining};t={self.reset}'
+        return [(b"ratelimit", limit.encode()), self.limiter.policy]
 
     def refusal(self, detail: str) -> RateLimited:
         return RateLimited(self.reset, detail)
@@ -46,6 +41,8 @@ class Limiter:
         self.name = name
         self.limit = limit
         self._period = limit.get_expiry()
+        policy = f'"{name}";q={limit.amount};w={self._period}'
+        self.policy = (b"ratelimit-policy", policy.encode())
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
         """The times of the requests of each key, sorted by the last request of each."""
 
@@ -74,7 +71,7 @@ class Limiter:
     def _usage(self, times: deque[float], now: float) -> Usage:
         remaining = self.limit.amount - self._used(times, now)
         reset = max(1, math.ceil(times[0] + self._period - now)) if times else 1
-        return Usage(self.name, self.limit, remaining, reset)
+        return Usage(self, remaining, reset)
 
     def _used(self, times: deque[float], now: float) -> int:
         """The number of requests within the window; earlier ones are forgotten."""
