@@ -30,6 +30,7 @@ EXPECTED = {
     "get_session_8": Count(1, 0, 1203),
     "get_session_64": Count(1, 0, 6299),
     "create_player": Count(1, 1, 278),
+    "sign_up": Count(1, 1, 278),
     "create_session": Count(1, 1, 468),
     "join_leave": Count(3, 2, 600.95),
     "status": Count(2, 1, 1208.5),

@@ -1,7 +1,7 @@
 """The operations: what one client asks for, one request after the other.
 
-Every request carries the token of the player whom it is about. The host of a session changes its
-status, and a game server creates sessions.
+A request carries the token of the player whom it is about. The host of a session changes its
+status, a game server creates sessions, and a backend of the studio creates players.
 """
 
 import json
@@ -17,7 +17,9 @@ from tests.benchmarks import documents
 from tests.benchmarks.documents import LISTED_SESSIONS, host_of, session_id
 
 SERVER = "a-game-server"
-"""The subject of tokens with the role `server`; all others have the role `player`."""
+BACKEND = "a-backend"
+ROLES = {SERVER: "server", BACKEND: "admin"}
+"""The roles of these subjects; all others have the role `player`."""
 STRIDE = 7
 """Clients that read the same documents begin this far apart."""
 
@@ -52,7 +54,7 @@ def newcomers(run: int, number: int) -> deque[Newcomer]:
 
 @cache
 def known_token(subject: str) -> str:
-    return token(subject, "server" if subject == SERVER else "player")
+    return token(subject, ROLES.get(subject, "player"))
 
 
 def encode(method: str, path: str, bearer: str, body: Any = None) -> bytes:
@@ -92,17 +94,26 @@ def get_session_64(client: Client) -> Iterator[Request]:
     return get_session(client, documents.SESSIONS_OF_64)
 
 
+def new_player(player_id: str, bearer: str) -> Request:
+    body = {
+        "player_id": player_id,
+        "username": player_id,
+        "region": "eu-central-1",
+        "rating": 1300,
+        "attributes": {"level": 5, "title": "Captain"},
+    }
+    return Request(encode("POST", "/api/v1/players", bearer, body), 201)
+
+
 def create_player(client: Client) -> Iterator[Request]:
     while True:
-        newcomer = client.newcomers.popleft()
-        body = {
-            "player_id": newcomer.player_id,
-            "username": newcomer.player_id,
-            "region": "eu-central-1",
-            "rating": 1300,
-            "attributes": {"level": 5, "title": "Captain"},
-        }
-        yield Request(encode("POST", "/api/v1/players", newcomer.token, body), 201)
+        yield new_player(client.newcomers.popleft().player_id, known_token(BACKEND))
+
+
+def sign_up(client: Client) -> Iterator[Request]:
+    """Players create themselves, so that the service verifies a new token each time."""
+    while True:
+        yield new_player(*client.newcomers.popleft())
 
 
 def create_session(client: Client) -> Iterator[Request]:
@@ -207,6 +218,7 @@ OPERATIONS: dict[str, Callable[[Client], Iterator[Request]]] = {
         get_session_8,
         get_session_64,
         create_player,
+        sign_up,
         create_session,
         join_leave,
         status,

@@ -21,6 +21,7 @@ LABELS = {
     "get_session_8": "GET session, 8 members",
     "get_session_64": "GET session, 64 members",
     "create_player": "POST player",
+    "sign_up": "POST player, with a new token",
     "create_session": "POST session",
     "join_leave": "join, then leave",
     "status": "update of the status",
