@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
+from starlette.types import ASGIApp
 
 from game_api import __version__
 from game_api.access.idempotency import KeyedRequest, KeyedRequests
@@ -130,15 +131,15 @@ def create_app(runtime: Runtime, uri: str, listeners: Sequence[Listener] = ()) -
     for router in routers:
         app.include_router(router)
     add_docs(app)
-    # What is added last is the outermost.
-    app.add_middleware(Dispatch, routers=routers)
+    # FastAPI's own middleware is inside, so that only what `Dispatch` passes on goes through it.
+    stack: ASGIApp = Dispatch(app.build_middleware_stack(), routers)
     if settings.cors_origins:
-        app.add_middleware(
-            CORSMiddleware,
+        stack = CORSMiddleware(
+            stack,
             allow_origins=settings.cors_origins,
             allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
             allow_headers=REQUEST_HEADERS,
             expose_headers=RESPONSE_HEADERS,
         )
-    app.add_middleware(RequestContext, metrics=metrics)
+    app.middleware_stack = RequestContext(stack, metrics)
     return app

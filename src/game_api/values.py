@@ -159,10 +159,12 @@ AttributeValue = TypeAliasType(
 )
 
 
+compact_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
 def _check_size(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     """Refuse more than 16 KiB of compact UTF-8 JSON."""
-    text = json.dumps(attributes, ensure_ascii=False, separators=(",", ":"))
-    if len(text.encode()) > MAX_ATTRIBUTES_BYTES:
+    if len(compact_json(attributes).encode()) > MAX_ATTRIBUTES_BYTES:
         raise PydanticCustomError(
             "attributes_too_large", "attributes are at most 16384 bytes of compact UTF-8 JSON"
         )

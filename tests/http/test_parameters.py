@@ -16,7 +16,6 @@ from fastapi.routing import APIRoute
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel
-from pydantic_core import to_json
 from starlette.responses import Response
 
 from game_api.access.caller import ANYBODY
@@ -24,7 +23,7 @@ from game_api.access.creation import Creation
 from game_api.access.policy import Grant
 from game_api.errors import ApiError
 from game_api.http import health
-from game_api.http.body import JsonRequest
+from game_api.http.body import ReadRequest
 from game_api.http.parameters import STACKS, NotPlanned, Unresolved, plan_of
 from game_api.http.preconditions import Precondition, Tags
 from game_api.http.routing import ApiRoute
@@ -105,7 +104,7 @@ CREATION = Creation.new()
 
 def a_request(
     path: dict[str, str], query: list[tuple[str, str]], lines: list[tuple[bytes, bytes]], body: Any
-) -> JsonRequest:
+) -> ReadRequest:
     """A request as it arrives at a plan: its body has been decoded."""
     scope = {
         "type": "http",
@@ -118,10 +117,12 @@ def a_request(
         "grant": Grant(ANYBODY),
         "creation": CREATION,
     }
-    return JsonRequest(scope, b"" if body is None else to_json(body))
+    request = ReadRequest(scope, b"")
+    request.value = body
+    return request
 
 
-async def by_fastapi(route: APIRoute, request: JsonRequest) -> Any:
+async def by_fastapi(route: APIRoute, request: ReadRequest) -> Any:
     """The arguments as FastAPI finds them; "refused" if a parameter is absent or invalid."""
     async with AsyncExitStack() as stack:
         request.scope.update(dict.fromkeys(STACKS, stack))
@@ -135,7 +136,7 @@ async def by_fastapi(route: APIRoute, request: JsonRequest) -> Any:
     return "refused" if solved.errors else solved.values
 
 
-async def by_plan(route: APIRoute, request: JsonRequest) -> Any:
+async def by_plan(route: APIRoute, request: ReadRequest) -> Any:
     try:
         return await plan_of(route.dependant, route.body_field).values(request)
     except Unresolved:

@@ -14,6 +14,7 @@ from game_api.access.errors import Unauthenticated
 from game_api.access.limits import Limiter, client_address
 from game_api.access.policy import Grant, Permission, grant
 from game_api.access.tokens import AUTHORIZATION, Authenticator
+from game_api.http.dependencies import object_of
 from game_api.http.steps import Handler, Step
 from game_api.settings import Settings
 
@@ -98,7 +99,7 @@ def with_permission(permission: Permission) -> Step:
 
     def step(handler: Handler) -> Handler:
         async def admitted(request: Request) -> Response:
-            gate: Gate = request.state.objects[Gate]
+            gate = object_of(request, Gate)
             request.scope["grant"] = grant(permission, await gate.admit(request.scope))
             return await handler(request)
 

@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Scope
 
@@ -16,19 +16,14 @@ JSON_MEDIA_TYPE = re.compile(r"application/(?:[a-z0-9!#$&^_.+-]+\+)?json\s*(?:;.
 
 
 class ReadRequest(Request):
-    """A request whose body has been read."""
+    """A request whose body has been read, and may have been decoded."""
+
+    value: Any = None
+    """The value of the JSON document. The value `null` counts as no body."""
 
     def __init__(self, scope: Scope, content: bytes) -> None:
         super().__init__(scope)
         self.content = content
-
-
-class JsonRequest(ReadRequest):
-    """A request whose body has been decoded. The value `null` counts as no body."""
-
-    def __init__(self, scope: Scope, content: bytes) -> None:
-        super().__init__(scope, content)
-        self.value = decode(content) if content else None
 
     async def body(self) -> bytes:
         return b"" if self.value is None else b"json"  # FastAPI only checks if there is one.
@@ -61,7 +56,9 @@ def with_decoded_body(handler: Handler) -> Handler:
 
     async def decoded(request: Request) -> Response:
         assert isinstance(request, ReadRequest)
-        return await handler(JsonRequest(request.scope, request.content))
+        if request.content:
+            request.value = decode(request.content)
+        return await handler(request)
 
     return decoded
 
@@ -70,12 +67,16 @@ async def read_body(request: Request) -> bytes:
     """The body of the request. Raises BodyTooLarge."""
     if int(request.headers.get("content-length", 0)) > MAX_BODY_BYTES:
         raise BodyTooLarge()
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
+    body, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect()
+        body += message.get("body", b"")
         if len(body) > MAX_BODY_BYTES:
             raise BodyTooLarge()
-    return bytes(body)
+        more = message.get("more_body", False)
+    return body
 
 
 def decode(body: bytes) -> Any:
@@ -84,7 +85,7 @@ def decode(body: bytes) -> Any:
     Raises ValidationFailed.
     """
     try:
-        return json.loads(body.decode(), object_pairs_hook=unique, parse_constant=refuse_constant)
+        return DECODER.decode(body.decode())
     except json.JSONDecodeError as error:
         raise ValidationFailed.at("body", error.pos, msg=error.msg, type="json_invalid") from None
     except RecursionError:
@@ -108,3 +109,6 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def refuse_constant(name: str) -> None:
     """JSON has no `NaN` and no infinities, which Python's decoder accepts."""
     raise ValueError(f"{name} is not JSON")
+
+
+DECODER = json.JSONDecoder(object_pairs_hook=unique, parse_constant=refuse_constant)

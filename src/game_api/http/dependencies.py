@@ -12,7 +12,7 @@ Kind = TypeVar("Kind")
 
 
 class State(TypedDict):
-    """What the app's lifespan yields and a request finds in `request.state`."""
+    """What the app's lifespan yields and a request finds in `scope["state"]`."""
 
     objects: Mapping[type, object]
     """The objects of the app (stores, the database connection, ...), each under its type."""
@@ -22,10 +22,15 @@ def app_object(kind: type[Kind]) -> Callable[[Request], Awaitable[Kind]]:
     """A dependency that returns the object of the app that has this type."""
 
     async def find(request: Request) -> Kind:
-        found: Kind = request.state.objects[kind]
-        return found
+        return object_of(request, kind)
 
     return find
+
+
+def object_of(request: Request, kind: type[Kind]) -> Kind:
+    """The object of the app that has this type."""
+    found: Kind = request.scope["state"]["objects"][kind]
+    return found
 
 
 async def now() -> datetime:

@@ -11,6 +11,7 @@ from game_api.access.caller import Caller
 from game_api.access.creation import Creation
 from game_api.access.idempotency import Answer, Attempt, KeyedRequests
 from game_api.http.body import ReadRequest
+from game_api.http.dependencies import object_of
 from game_api.http.problems import ValidationFailed, response_to
 from game_api.http.steps import Handler
 
@@ -65,7 +66,7 @@ async def begin(request: ReadRequest, key: str) -> Attempt | Answer:
     Raises IdempotencyKeyReused or RequestInProgress.
     """
     caller: Caller = request.scope["caller"]
-    requests: KeyedRequests = request.state.objects[KeyedRequests]
+    requests = object_of(request, KeyedRequests)
     begun = await requests.begin(
         caller.subject, request.method, request.scope["path"], key, request.content
     )
@@ -76,7 +77,7 @@ async def begin(request: ReadRequest, key: str) -> Attempt | Answer:
 
 async def answer_once(request: ReadRequest, attempt: Attempt, handler: Handler) -> Response:
     """Answer the request, and keep the answer before it is sent."""
-    requests: KeyedRequests = request.state.objects[KeyedRequests]
+    requests = object_of(request, KeyedRequests)
     response: Response | None = None
     kept = False
     try:

@@ -127,6 +127,9 @@ class RequestContext:
 
 def common_headers(scope: Scope, headers: Headers, request_id: str) -> Headers:
     """The headers of a response, with those that every response has."""
-    policy = () if any(name == POLICY for name, _ in headers) else (NOTHING_ALLOWED,)
-    limits = scope.get("limit_headers", ())
-    return [*headers, *limits, *policy, *SECURITY_HEADERS, (HEADER, request_id.encode())]
+    complete = [*headers, *SECURITY_HEADERS, (HEADER, request_id.encode())]
+    if not any(name == POLICY for name, _ in headers):
+        complete.append(NOTHING_ALLOWED)
+    if limits := scope.get("limit_headers"):
+        complete += limits
+    return complete

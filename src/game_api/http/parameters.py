@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from starlette.requests import Request
 from starlette.responses import Response
 
-from game_api.http.body import JsonRequest
+from game_api.http.body import ReadRequest
 from game_api.http.steps import Handler
 
 Source = Callable[[Request], Any]
@@ -159,7 +159,7 @@ def body_parameter(field: Any) -> Source:
     """The source of the body, which has been decoded."""
 
     def body(request: Request) -> Any:
-        assert isinstance(request, JsonRequest)
+        assert isinstance(request, ReadRequest)
         return valid(field, request.value)
 
     return body

@@ -180,7 +180,7 @@ class Http11Protocol(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         if self.stage is Stage.HEAD:  # Fields of a trailer must not be merged into the head.
             self.head_bytes += len(name) + len(value) + 4
-            super().on_header(name, value.rstrip(b" \t"))
+            self.headers.append((name.lower(), value.rstrip(b" \t")))
 
     def on_headers_complete(self) -> None:
         if self.head_bytes > MAX_HEAD_BYTES:
@@ -226,6 +226,8 @@ class Http11Protocol(HttpToolsProtocol):
         for name, value in self.headers:
             if name == b"host":
                 hosts.append(value)
+            elif name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
             elif name == b"transfer-encoding" and (version == "1.0" or value.lower() != b"chunked"):
                 raise BadRequest("The only supported transfer coding is chunked, in HTTP/1.1.")
         if len(hosts) > 1 or (not hosts and version == "1.1"):
