@@ -20,6 +20,8 @@ BATCH = 500
 ACTORS = 64
 """How many clients that change documents of their own there can be at once."""
 READ_PLAYERS = 200
+NEW_PLAYER, NEW_MODE = "new-", "created"
+"""What the ids of created players begin with, and the mode of created sessions."""
 SESSIONS_OF_8, SESSIONS_OF_64, LISTED_SESSIONS = (
     range(1000, 1050),
     range(2000, 2020),
@@ -128,3 +130,11 @@ def seed(uri: str, name: str) -> None:
         client.drop_database(name)
         create_indexes(client, name)
         insert(client, name, **{PLAYERS: map(player, players), SESSIONS: sessions})
+
+
+def remove_created(uri: str, name: str) -> None:
+    """Remove what the operations have created, which would make the lists slower and slower."""
+    with MongoClient[Document](uri) as client:
+        database = client[name]
+        database[PLAYERS].delete_many({"_id": {"$gte": NEW_PLAYER, "$lt": f"{NEW_PLAYER}~"}})
+        database[SESSIONS].delete_many({"game_mode": NEW_MODE})

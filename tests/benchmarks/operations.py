@@ -48,7 +48,7 @@ class Client(NamedTuple):
 
 def newcomers(run: int, number: int) -> deque[Newcomer]:
     """Players who do not exist yet; `run` distinguishes them from those of other runs."""
-    ids = (f"n{run:012x}-{n:05}" for n in range(number))
+    ids = (f"{documents.NEW_PLAYER}{run:012x}-{n:05}" for n in range(number))
     return deque(Newcomer(player_id, token(player_id, "player")) for player_id in ids)
 
 
@@ -119,7 +119,7 @@ def sign_up(client: Client) -> Iterator[Request]:
 def create_session(client: Client) -> Iterator[Request]:
     body = {
         "name": "Friday duel",
-        "game_mode": "created",
+        "game_mode": documents.NEW_MODE,
         "max_players": 16,
         "region": "eu-central-1",
         "attributes": {"map": "harbour", "level": 5},

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tests.benchmarks.counts import Counted, count
-from tests.benchmarks.documents import seed
+from tests.benchmarks.documents import remove_created, seed
 from tests.benchmarks.measure import (
     Footprint,
     Load,
@@ -125,6 +125,8 @@ class Benchmark:
     def _measure_round(self, number: int, servers: Sequence[Server]) -> None:
         for operation in self._plan.operations:
             self._report(f"round {number + 1} of {self._plan.rounds}: {operation}")
+            for server in servers:
+                remove_created(self._database.uri, server.variant.name)
             for server in in_turn(servers, number):
                 result, cpu = measured(
                     self._load,
