@@ -5,12 +5,14 @@ import inspect
 from collections import defaultdict
 from collections.abc import Awaitable
 from contextlib import AsyncExitStack
+from dataclasses import fields
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
 import pytest
 from fastapi import APIRouter, BackgroundTasks, Body, Cookie, Depends, Query, Request
+from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import solve_dependencies
 from fastapi.routing import APIRoute
 from hypothesis import given, settings
@@ -44,6 +46,17 @@ def test_every_operation_of_the_api_has_a_plan() -> None:
     for route in ROUTES.values():
         plan_of(route.dependant, route.body_field)
         assert inspect.signature(route.endpoint).return_annotation is Response
+
+
+def test_plans_know_all_that_fastapi_knows_of_a_function() -> None:
+    """`Dependant` is not public. A new version of FastAPI may add a kind of parameter to it."""
+    planned = {"path_params", "query_params", "header_params", "body_params", "request_param_name"}
+    planned |= {"dependencies", "name", "call"}
+    refused = {"cookie_params", "websocket_param_name", "http_connection_param_name"}
+    refused |= {"response_param_name", "background_tasks_param_name", "security_scopes_param_name"}
+    ignored = {"own_oauth_scopes", "parent_oauth_scopes", "use_cache", "path", "scope"}
+    ignored |= {"concurrency"}  # These matter for security scopes and for contexts only.
+    assert {field.name for field in fields(Dependant)} == planned | refused | ignored
 
 
 def test_health_is_left_to_fastapi() -> None:
