@@ -1,5 +1,6 @@
 """The body of a request: JSON of a limited size."""
 
+import codecs
 import json
 import re
 from typing import Any
@@ -84,6 +85,9 @@ def decode(body: bytes) -> Any:
 
     Raises ValidationFailed.
     """
+    if body.startswith(codecs.BOM_UTF8):  # A decoder's own message would not name the cause.
+        msg = "Unexpected UTF-8 BOM (decode using utf-8-sig)"
+        raise ValidationFailed.at("body", 0, msg=msg, type="json_invalid")
     try:
         return DECODER.decode(body.decode())
     except json.JSONDecodeError as error:
