@@ -9,7 +9,7 @@ ARGS ?=
 COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-.PHONY: help run test bench bench-tests bench-profile bench-growth bench-hot scaling chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply fmt lint permissions \
+.PHONY: help run test bench bench-tests bench-profile bench-growth bench-hot scaling chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply infra-destroy infra-apply-test fmt lint permissions \
 	bump promote image lock clean
 
 help:  ## Show this list
@@ -55,7 +55,10 @@ checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan the infrastructure and t
 	$(BIN)/python -m pytest tests/checkov -o addopts= --quiet
 
 infra-test: $(VENV)/dev  ## Run the tests of Terraform; they don't connect to AWS
-	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 $(ARGS)
+	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 --ignore=tests/terraform/apply $(ARGS)
+
+infra-apply-test: $(VENV)/dev  ## Apply, upgrade, resize and destroy the infrastructure on a stand-in for AWS, 12 minutes (QUICK=1: 6)
+	$(BIN)/python -m pytest tests/terraform/apply -o addopts= -ra --durations=0 -n 2 --dist loadscope $(if $(QUICK),-m quick) $(ARGS)
 
 e2e: $(VENV)/dev  ## Run the end-to-end tests on a real cluster (as root; 15 minutes the first time, then 6)
 	@$(BIN)/python -m tests.e2e test $(ARGS)
@@ -70,18 +73,35 @@ infra-bootstrap: infra-environment  ## Create the state bucket of an environment
 	terraform -chdir=terraform/bootstrap init -reconfigure -backend-config=path=$(ENV).tfstate
 	terraform -chdir=terraform/bootstrap apply -var-file=../environments/$(ENV).s3.tfbackend
 
-infra-plan infra-apply: infra-%: infra-environment  ## Plan or apply both Terraform configurations of an environment: ENV=dev
-	terraform -chdir=terraform init -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
-	terraform -chdir=terraform $* -var-file=environments/$(ENV).tfvars
-	terraform -chdir=terraform/argocd init -reconfigure -backend-config=../environments/$(ENV).s3.tfbackend \
-		-backend-config=key=argocd.tfstate
-	terraform -chdir=terraform/argocd $* -var-file=../environments/$(ENV).argocd.tfvars
+BASE = terraform -chdir=terraform
+REGISTRY = terraform -chdir=terraform/registry
+ARGOCD = terraform -chdir=terraform/argocd
+
+infra-plan infra-apply: infra-%: infra-environment  ## Plan or apply the Terraform configurations of an environment: ENV=dev (or ENV=registry)
+ifeq ($(ENV),registry)
+	$(REGISTRY) init -reconfigure -backend-config=../environments/registry.s3.tfbackend
+	$(REGISTRY) $* -var-file=../environments/registry.tfvars
+else
+	$(BASE) init -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
+	$(BASE) $* -var-file=environments/$(ENV).tfvars
+	$(ARGOCD) init -reconfigure -backend-config=../environments/$(ENV).s3.tfbackend -backend-config=key=argocd.tfstate
+	$(ARGOCD) $* -var-file=../environments/$(ENV).argocd.tfvars
+endif
+
+infra-destroy: infra-environment  ## Destroy an environment that is not protected; read docs/infrastructure.md first: ENV=dev
+	@test "$(ENV)" != registry || { echo "the registry can't be destroyed: all environments run its images" >&2; exit 1; }
+	$(ARGOCD) init -reconfigure -backend-config=../environments/$(ENV).s3.tfbackend -backend-config=key=argocd.tfstate
+	$(BASE) init -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
+	@# A plan changes nothing. If the environment is protected, it fails, and Argo CD is still there.
+	$(BASE) plan -destroy -var-file=environments/$(ENV).tfvars
+	$(ARGOCD) destroy -var-file=../environments/$(ENV).argocd.tfvars
+	$(BASE) destroy -var-file=environments/$(ENV).tfvars
 
 .PHONY: infra-environment
 infra-environment:
 	@command -v terraform >/dev/null || { echo "please install terraform: https://developer.hashicorp.com/terraform/install" >&2; exit 1; }
 	@test -n "$(ENV)" -a -f "terraform/environments/$(ENV).tfvars" \
-		|| { echo "there is no environment '$(ENV)'; set ENV to dev, staging or prod" >&2; exit 1; }
+		|| { echo "there is no environment '$(ENV)'; set ENV to dev, staging, prod or registry" >&2; exit 1; }
 
 fmt: $(VENV)/dev  ## Format the code
 	$(BIN)/black --quiet src tests

@@ -14,9 +14,9 @@ resource "aws_docdb_subnet_group" "this" {
 }
 
 resource "aws_docdb_cluster_parameter_group" "this" {
-  name        = local.database
+  name_prefix = "${local.database}-"
   description = "TLS, and a log of who did what and of what was slow" # A change would replace the resource.
-  family      = "docdb5.0"
+  family      = "docdb${regex("^[0-9]+\\.[0-9]+", var.db_engine_version)}"
 
   parameter {
     name  = "tls"
@@ -39,6 +39,11 @@ resource "aws_docdb_cluster_parameter_group" "this" {
   }
 
   tags = { Name = local.database }
+
+  # Another engine version needs a group of another family. AWS refuses to delete the old group while the cluster uses it.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_security_group" "database" {
@@ -60,12 +65,26 @@ resource "aws_vpc_security_group_ingress_rule" "database" {
   tags = { Name = local.database }
 }
 
+# The time at which the database was created is part of its final snapshot's name, so that no earlier snapshot has that name.
+resource "terraform_data" "database_created" {
+  input = plantimestamp()
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 resource "aws_docdb_cluster" "this" {
   # checkov:skip=CKV_AWS_360:five days are the required retention; take a manual snapshot to keep data for longer
   cluster_identifier = local.database
   engine             = "docdb"
-  engine_version     = "5.0.0"
+  engine_version     = var.db_engine_version
   port               = local.database_port
+
+  # `db_engine_version` decides. AWS would refuse another major version without the first, and without the second, it would wait for
+  # the maintenance window, and each plan until then would show the change again.
+  allow_major_version_upgrade = true
+  apply_immediately           = true
 
   # AWS keeps the password in Secrets Manager and rotates it every seven days.
   master_username             = var.db_username
@@ -82,9 +101,10 @@ resource "aws_docdb_cluster" "this" {
   preferred_backup_window      = "07:00-09:00"
   preferred_maintenance_window = "tue:09:30-tue:10:30"
 
+  # The snapshot does not depend on `protected`, which has to be false before anything can be destroyed.
   deletion_protection       = var.protected
-  skip_final_snapshot       = !var.protected
-  final_snapshot_identifier = var.protected ? "${local.database}-final" : null
+  skip_final_snapshot       = !var.db_final_snapshot
+  final_snapshot_identifier = var.db_final_snapshot ? "${local.database}-final-${formatdate("YYYYMMDDhhmmss", terraform_data.database_created.output)}" : null
 
   enabled_cloudwatch_logs_exports = ["audit", "profiler"]
 
@@ -99,6 +119,7 @@ resource "aws_docdb_cluster_instance" "this" {
   identifier         = "${local.database}-${count.index}"
   cluster_identifier = aws_docdb_cluster.this.id
   instance_class     = var.db_instance_class
+  apply_immediately  = true
   ca_cert_identifier = "rds-ca-rsa2048-g1"
 
   auto_minor_version_upgrade   = true

@@ -29,6 +29,8 @@ resource "aws_eks_cluster" "this" {
     }
   }
 
+  # When standard support for the version ends, AWS upgrades the cluster to the next version by itself. The alternative,
+  # extended support, costs six times as much.
   upgrade_policy {
     support_type = "STANDARD"
   }
@@ -62,6 +64,20 @@ resource "aws_eks_access_policy_association" "admin" {
   }
 }
 
+# Beyond the nodes, which are members of this group, only these networks reach the API's private addresses.
+resource "aws_vpc_security_group_ingress_rule" "cluster_api" {
+  for_each = var.cluster_api_private_cidrs
+
+  security_group_id = one(aws_eks_cluster.this.vpc_config).cluster_security_group_id
+  description       = "The Kubernetes API, from connected networks"
+  cidr_ipv4         = each.value
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
+
+  tags = { Name = "game-session-cluster-api" }
+}
+
 # The nodes have this group in addition to the cluster's own group. Rules of other groups refer to it to allow the nodes and
 # their pods.
 resource "aws_security_group" "nodes" {
@@ -73,8 +89,11 @@ resource "aws_security_group" "nodes" {
 }
 
 resource "aws_launch_template" "nodes" {
-  name        = "game-session-nodes"
+  name_prefix = "game-session-nodes-"
   description = "IMDSv2, encrypted volumes"
+
+  # A change makes a new version of the template, to which the nodes roll one by one. In the node group, it would replace the group.
+  instance_type = var.node_instance_type
 
   vpc_security_group_ids = [
     one(aws_eks_cluster.this.vpc_config).cluster_security_group_id,
@@ -112,15 +131,27 @@ resource "aws_launch_template" "nodes" {
   }
 
   tags = { Name = "game-session-nodes" }
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}
+
+# The newest release of the AMI for this Kubernetes version.
+data "aws_ssm_parameter" "node_release_version" {
+  count = var.node_release_version == null ? 1 : 0
+
+  name = "/aws/service/eks/optimized-ami/${var.kubernetes_version}/amazon-linux-2023/x86_64/standard/recommended/release_version"
 }
 
 resource "aws_eks_node_group" "this" {
-  cluster_name    = aws_eks_cluster.this.name
-  node_group_name = "game-session-nodes"
-  node_role_arn   = aws_iam_role.this["nodes"].arn
-  subnet_ids      = aws_subnet.private[*].id
-  ami_type        = "AL2023_x86_64_STANDARD"
-  instance_types  = [var.node_instance_type]
+  cluster_name           = aws_eks_cluster.this.name
+  node_group_name_prefix = "game-session-nodes-"
+  node_role_arn          = aws_iam_role.this["nodes"].arn
+  subnet_ids             = aws_subnet.private[*].id
+  ami_type               = "AL2023_x86_64_STANDARD"
+  version                = aws_eks_cluster.this.version
+  release_version        = coalesce(var.node_release_version, nonsensitive(one(data.aws_ssm_parameter.node_release_version[*].value)))
 
   launch_template {
     id      = aws_launch_template.nodes.id
@@ -143,6 +174,11 @@ resource "aws_eks_node_group" "this" {
 
   tags = { Name = "game-session-nodes" }
 
+  lifecycle {
+    create_before_destroy = true
+    ignore_changes        = [scaling_config[0].desired_size] # the cluster autoscaler sets it
+  }
+
   # Nodes become ready only when the network add-ons run.
   depends_on = [
     aws_eks_addon.before_nodes,
@@ -157,8 +193,9 @@ locals {
     vpc-cni                = jsonencode({ enableNetworkPolicy = "true" })
   }
   addons = {
-    coredns        = "{}"
-    metrics-server = "{}"
+    coredns                   = "{}"
+    eks-node-monitoring-agent = "{}" # finds faults for node_repair_config that the kubelet does not report
+    metrics-server            = "{}"
   }
 }
 
@@ -170,12 +207,22 @@ data "aws_eks_addon_version" "this" {
   kubernetes_version = var.kubernetes_version
 }
 
+# AWS changes these defaults at any time. The versions stay as they were first read, until the Kubernetes version changes.
+resource "terraform_data" "addon_versions" {
+  input            = { for name, addon in data.aws_eks_addon_version.this : name => addon.version }
+  triggers_replace = [var.kubernetes_version, keys(merge(local.addons_before_nodes, local.addons))]
+
+  lifecycle {
+    ignore_changes = [input]
+  }
+}
+
 resource "aws_eks_addon" "before_nodes" {
   for_each = local.addons_before_nodes
 
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
-  addon_version               = data.aws_eks_addon_version.this[each.key].version
+  addon_version               = terraform_data.addon_versions.output[each.key]
   configuration_values        = each.value
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"
@@ -197,7 +244,7 @@ resource "aws_eks_addon" "this" {
 
   cluster_name                = aws_eks_cluster.this.name
   addon_name                  = each.key
-  addon_version               = data.aws_eks_addon_version.this[each.key].version
+  addon_version               = terraform_data.addon_versions.output[each.key]
   configuration_values        = each.value
   resolve_conflicts_on_create = "OVERWRITE"
   resolve_conflicts_on_update = "OVERWRITE"

@@ -1,48 +1,39 @@
 # IAM roles and policies. Pods get their role from EKS Pod Identity, so they need neither access keys nor annotations.
 
 locals {
-  # Each role's trust policy, the AWS managed policies attached to it, and its own inline policies.
+  # Each role's trust policy, and the AWS managed policies attached to it. What our own policies name, such as the database, must not
+  # be named here, or no role could be created before it.
   roles = {
-    cluster = {
-      trust    = local.trust.eks
-      managed  = ["AmazonEKSClusterPolicy"]
-      policies = {}
-    }
+    cluster                      = { trust = local.trust.eks, managed = ["AmazonEKSClusterPolicy"] }
+    vpc-cni                      = { trust = local.trust.pod, managed = ["AmazonEKS_CNI_Policy"] }
+    flow-logs                    = { trust = local.trust.flow_logs, managed = [] }
+    game-api                     = { trust = local.trust.pod, managed = [] }
+    game-api-create-indexes      = { trust = local.trust.pod, managed = [] }
+    aws-load-balancer-controller = { trust = local.trust.pod, managed = [] }
+    cluster-autoscaler           = { trust = local.trust.pod, managed = [] }
+    # Session Manager is the only way to get a shell on a node.
     nodes = {
-      trust    = local.trust.ec2
-      managed  = ["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy"]
-      policies = {}
+      trust   = local.trust.ec2
+      managed = ["AmazonEC2ContainerRegistryPullOnly", "AmazonEKSWorkerNodePolicy", "AmazonSSMManagedInstanceCore"]
     }
-    vpc-cni = {
-      trust    = local.trust.pod
-      managed  = ["AmazonEKS_CNI_Policy"]
-      policies = {}
-    }
-    flow-logs = {
-      trust    = local.trust.flow_logs
-      managed  = []
-      policies = { logs = local.policies.flow_logs }
-    }
-    game-api = {
-      trust    = local.trust.pod
-      managed  = []
-      policies = { logs = local.policies.service_logs, password = local.policies.password }
-    }
-    game-api-create-indexes = {
-      trust    = local.trust.pod
-      managed  = []
-      policies = { password = local.policies.password }
-    }
-    aws-load-balancer-controller = {
-      trust    = local.trust.pod
-      managed  = []
-      policies = { load-balancers = file("${path.module}/policies/aws-load-balancer-controller.json") }
-    }
+    # GitHub Actions plans with this role. It changes nothing.
+    plan = { trust = local.trust.github_plan, managed = ["ReadOnlyAccess"] }
+  }
+
+  # The inline policies of each role.
+  role_policies = {
+    flow-logs                    = { logs = local.policies.flow_logs }
+    game-api                     = { logs = local.policies.service_logs, password = local.policies.password }
+    game-api-create-indexes      = { password = local.policies.password }
+    aws-load-balancer-controller = { load-balancers = file("${path.module}/policies/aws-load-balancer-controller.json") }
+    cluster-autoscaler           = { nodes = local.policies.cluster_autoscaler }
+    plan                         = { no-data = local.policies.no_data }
   }
 
   # The service accounts that get the role of the same name, and their namespaces.
   service_accounts = {
     aws-load-balancer-controller = "kube-system"
+    cluster-autoscaler           = "kube-system"
     game-api                     = local.namespace
     game-api-create-indexes      = local.namespace
   }
@@ -76,6 +67,20 @@ locals {
         Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
       }]
     })
+    github_plan = jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Principal = { Federated = "${local.arn_prefix}:iam::${var.account_id}:oidc-provider/${local.github_host}" }
+        Action    = "sts:AssumeRoleWithWebIdentity"
+        Condition = {
+          StringEquals = {
+            "${local.github_host}:aud" = "sts.amazonaws.com"
+            "${local.github_host}:sub" = "repo:${var.github_repository}:environment:${var.environment}-plan"
+          }
+        }
+      }]
+    })
     pod = jsonencode({
       Version = "2012-10-17"
       Statement = [{
@@ -89,6 +94,8 @@ locals {
       }]
     })
   }
+
+  github_host = "token.actions.githubusercontent.com"
 
   policies = {
     service_logs = jsonencode({
@@ -117,7 +124,71 @@ locals {
         Effect   = "Allow"
         Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.this["flow"].arn}:*"
+        }, {
+        Effect   = "Allow"
+        Action   = "logs:DescribeLogGroups"
+        Resource = "*"
       }]
+    })
+
+    # As the project's documentation for one cluster.
+    cluster_autoscaler = jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Effect = "Allow"
+          Action = [
+            "autoscaling:DescribeAutoScalingGroups",
+            "autoscaling:DescribeAutoScalingInstances",
+            "autoscaling:DescribeLaunchConfigurations",
+            "autoscaling:DescribeScalingActivities",
+            "autoscaling:DescribeTags",
+            "ec2:DescribeImages",
+            "ec2:DescribeInstanceTypes",
+            "ec2:DescribeLaunchTemplateVersions",
+            "ec2:GetInstanceTypesFromInstanceRequirements",
+          ]
+          Resource = "*" # these actions do not support specific resources
+        },
+        {
+          Effect   = "Allow"
+          Action   = "eks:DescribeNodegroup"
+          Resource = "${local.arn_prefix}:eks:${var.region}:${var.account_id}:nodegroup/${local.cluster_name}/*"
+        },
+        {
+          Effect    = "Allow"
+          Action    = ["autoscaling:SetDesiredCapacity", "autoscaling:TerminateInstanceInAutoScalingGroup"]
+          Resource  = "${local.arn_prefix}:autoscaling:${var.region}:${var.account_id}:autoScalingGroup:*:autoScalingGroupName/*"
+          Condition = { StringEquals = { "aws:ResourceTag/k8s.io/cluster-autoscaler/${local.cluster_name}" = "owned" } }
+        },
+      ]
+    })
+
+    # A plan needs the settings of resources and the Terraform state, and none of the players' data.
+    no_data = jsonencode({
+      Version = "2012-10-17"
+      Statement = [
+        {
+          Effect = "Deny"
+          Action = [
+            "cognito-idp:AdminGetUser",
+            "cognito-idp:ListUsers",
+            "cognito-idp:ListUsersInGroup",
+            "logs:FilterLogEvents",
+            "logs:GetLogEvents",
+            "logs:GetLogRecord",
+            "logs:GetQueryResults",
+            "logs:StartLiveTail",
+            "logs:StartQuery",
+          ]
+          Resource = "*"
+        },
+        {
+          Effect      = "Deny"
+          Action      = "s3:GetObject"
+          NotResource = "${local.arn_prefix}:s3:::*/*.tfstate"
+        },
+      ]
     })
   }
 
@@ -126,8 +197,18 @@ locals {
   ]...)
 
   own_policies = merge([
-    for role, config in local.roles : { for name, policy in config.policies : "${role}/${name}" => { role = role, name = name, policy = policy } }
+    for role, policies in local.role_policies : { for name, policy in policies : "${role}/${name}" => { role = role, name = name, policy = policy } }
   ]...)
+}
+
+# An account can have only one. In the account of the registry, registry/ creates it.
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.github_oidc_provider ? 1 : 0
+
+  url            = "https://${local.github_host}"
+  client_id_list = ["sts.amazonaws.com"]
+
+  tags = { Name = "github" }
 }
 
 resource "aws_iam_role" "this" {

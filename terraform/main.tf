@@ -1,7 +1,36 @@
-# The AWS base of one environment: network, cluster, database, registry, identities, monitoring. A second configuration,
-# argocd/, installs Argo CD, which manages what runs in the cluster.
+# The AWS base of one environment: network, cluster, database, identities, monitoring. Two other configurations belong to it:
+# registry/ holds the images of all environments, and argocd/ installs Argo CD, which manages what runs in the cluster.
 
 data "aws_partition" "current" {}
+
+# Which environment this state belongs to. With the variables of another one, Terraform would look for every resource in the wrong
+# place, conclude that it is gone, and create it there.
+resource "terraform_data" "identity" {
+  input = {
+    account_id  = var.account_id
+    environment = var.environment
+    region      = var.region
+  }
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output == { account_id = var.account_id, environment = var.environment, region = var.region }
+      error_message = "This state belongs to ${self.output.environment} in ${self.output.region} of account ${self.output.account_id}, but the variables are those of ${var.environment} in ${var.region} of account ${var.account_id}. Use the variables and the backend of the same environment."
+    }
+  }
+}
+
+# `terraform destroy` plans everything before it destroys anything, and stops if one resource of the plan may not be destroyed. The
+# deletion protection of AWS alone would stop it only when most of the environment is gone.
+resource "terraform_data" "protection" {
+  count = var.protected ? 1 : 0
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
 
 locals {
   cluster_name = "game-session-cluster"
@@ -19,6 +48,15 @@ locals {
   }
 }
 
+# Until version 0.2.0, the base of dev created the repository. registry/ takes it over, so it must not be destroyed here.
+removed {
+  from = aws_ecr_repository.this
+
+  lifecycle {
+    destroy = false
+  }
+}
+
 # Secrets of the cluster, data and logs have separate keys, so that access to one key gives no access to the others.
 
 resource "aws_kms_key" "cluster" {
@@ -31,7 +69,7 @@ resource "aws_kms_key" "cluster" {
 }
 
 resource "aws_kms_key" "data" {
-  description             = "The database, its password and the images"
+  description             = "The database"
   enable_key_rotation     = true
   deletion_window_in_days = 30
   policy                  = jsonencode(local.key_policy.data)
@@ -70,38 +108,7 @@ locals {
   }
 
   # All current key actions. A wildcard would also allow actions that AWS adds later.
-  key_actions = [
-    "kms:CancelKeyDeletion",
-    "kms:CreateAlias",
-    "kms:CreateGrant",
-    "kms:Decrypt",
-    "kms:DeleteAlias",
-    "kms:DescribeKey",
-    "kms:DisableKey",
-    "kms:DisableKeyRotation",
-    "kms:EnableKey",
-    "kms:EnableKeyRotation",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:GetKeyPolicy",
-    "kms:GetKeyRotationStatus",
-    "kms:ListGrants",
-    "kms:ListKeyPolicies",
-    "kms:ListResourceTags",
-    "kms:ListRetirableGrants",
-    "kms:PutKeyPolicy",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-    "kms:RetireGrant",
-    "kms:RevokeGrant",
-    "kms:RotateKeyOnDemand",
-    "kms:ScheduleKeyDeletion",
-    "kms:TagResource",
-    "kms:UntagResource",
-    "kms:UpdateAlias",
-    "kms:UpdateKeyDescription",
-  ]
+  key_actions = jsondecode(file("${path.module}/policies/key-actions.json"))
 
   key_policy = {
     cluster = {
@@ -141,7 +148,7 @@ locals {
         {
           Sid       = "Alarms"
           Effect    = "Allow"
-          Principal = { Service = "cloudwatch.amazonaws.com" }
+          Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] }
           Action    = ["kms:Decrypt", "kms:GenerateDataKey"]
           Resource  = "*"
           Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }

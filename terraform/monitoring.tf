@@ -47,7 +47,7 @@ resource "aws_sns_topic_policy" "alarms" {
     Statement = [{
       Sid       = "Alarms"
       Effect    = "Allow"
-      Principal = { Service = "cloudwatch.amazonaws.com" }
+      Principal = { Service = ["budgets.amazonaws.com", "cloudwatch.amazonaws.com"] }
       Action    = "sns:Publish"
       Resource  = aws_sns_topic.alarms.arn
       Condition = { StringEquals = { "aws:SourceAccount" = var.account_id } }
@@ -56,8 +56,11 @@ resource "aws_sns_topic_policy" "alarms" {
 }
 
 locals {
-  # The alarms cover errors and latency that clients see, a database close to its limits, and metrics or logs that do not arrive.
-  alarms = {
+  # The alarms cover errors and latency that clients see, a database or a cluster close to its limits, and metrics or logs that do not
+  # arrive. An alarm goes off when `breaching` of `minutes` breach the threshold; by default that is 80%.
+  alarms = merge(local.base_alarms, local.burstable ? local.burst_alarms : {})
+
+  base_alarms = {
     errors = {
       description = "More than 1% of requests fail"
       namespace   = "GameSession", metric = "ErrorRate", statistic = "Average", dimensions = {}
@@ -77,6 +80,12 @@ locals {
       description = "Log records are dropped"
       namespace   = "GameSession", metric = "LogRecordsDropped", statistic = "Sum", dimensions = {}
       comparison  = "GreaterThanThreshold", threshold = 0, minutes = 5, missing = "notBreaching"
+      breaching   = 1 # the service reports a loss only in the minute in which it happens
+    }
+    pods-pending = {
+      description = "Pods wait for a node: the node group is at its maximum, or nodes do not start"
+      namespace   = "AWS/EKS", metric = "scheduler_pending_pods", statistic = "Maximum", dimensions = { ClusterName = local.cluster_name }
+      comparison  = "GreaterThanThreshold", threshold = 0, minutes = 15, missing = "notBreaching"
     }
     database-cpu = {
       description = "The CPU utilization of the database is above 80%"
@@ -92,6 +101,47 @@ locals {
       description = "The database has more than half of the connections that it supports"
       namespace   = "AWS/DocDB", metric = "DatabaseConnections", statistic = "Maximum", dimensions = { DBClusterIdentifier = local.database }
       comparison  = "GreaterThanThreshold", threshold = 500, minutes = 5, missing = "missing"
+    }
+    database-lag = {
+      description = "A replica of the database is more than a second behind: a failover would take longer"
+      namespace   = "AWS/DocDB", metric = "DBClusterReplicaLagMaximum", statistic = "Maximum", dimensions = { DBClusterIdentifier = local.database }
+      comparison  = "GreaterThanThreshold", threshold = 1000, minutes = 10, missing = "notBreaching"
+    }
+    database-volume = {
+      description = "The database is larger than 100 GiB: more is written than its retention removes"
+      namespace   = "AWS/DocDB", metric = "VolumeBytesUsed", statistic = "Maximum", dimensions = { DBClusterIdentifier = local.database }
+      comparison  = "GreaterThanThreshold", threshold = 107374182400, minutes = 15, missing = "ignore"
+      breaching   = 1 # AWS does not report it every minute
+    }
+  }
+
+  # Instances of the classes db.t have CPU credits. When these are used up, AWS charges for each further burst.
+  burstable = startswith(var.db_instance_class, "db.t")
+  burst_alarms = {
+    database-credits = {
+      description = "The database has few CPU credits left, because it is too small for its load"
+      namespace   = "AWS/DocDB", metric = "CPUCreditBalance", statistic = "Minimum", dimensions = { DBClusterIdentifier = local.database }
+      comparison  = "LessThanThreshold", threshold = 100, minutes = 15, missing = "missing"
+    }
+  }
+
+  # Terraform does not know the load balancer, the target groups and the instances, so these alarms query the metrics of all of them.
+  # The account has no others.
+  query_alarms = {
+    load-balancer-errors = {
+      description = "The load balancer gets more than 10 responses 5xx per minute from pods"
+      query       = "SELECT SUM(HTTPCode_Target_5XX_Count) FROM SCHEMA(\"AWS/ApplicationELB\", LoadBalancer)"
+      threshold   = 10, minutes = 5
+    }
+    load-balancer-unhealthy = {
+      description = "The load balancer sends no requests to some pod, because its health check fails"
+      query       = "SELECT MAX(UnHealthyHostCount) FROM SCHEMA(\"AWS/ApplicationELB\", LoadBalancer, TargetGroup)"
+      threshold   = 0, minutes = 10
+    }
+    node-status = {
+      description = "A node fails the status checks of EC2"
+      query       = "SELECT MAX(StatusCheckFailed) FROM SCHEMA(\"AWS/EC2\", InstanceId)"
+      threshold   = 0, minutes = 5
     }
   }
 }
@@ -110,13 +160,61 @@ resource "aws_cloudwatch_metric_alarm" "this" {
   threshold           = each.value.threshold
   period              = 60
   evaluation_periods  = each.value.minutes
-  # The alarm goes off when 80% of the evaluated minutes breach the threshold.
-  datapoints_to_alarm = ceil(each.value.minutes * 0.8)
+  datapoints_to_alarm = try(each.value.breaching, ceil(each.value.minutes * 0.8))
   treat_missing_data  = each.value.missing
   alarm_actions       = [aws_sns_topic.alarms.arn]
   ok_actions          = [aws_sns_topic.alarms.arn]
 
   tags = { Name = "game-session-${each.key}" }
+}
+
+resource "aws_cloudwatch_metric_alarm" "queries" {
+  for_each = local.query_alarms
+
+  alarm_name          = "game-session-${each.key}"
+  alarm_description   = each.value.description
+  comparison_operator = "GreaterThanThreshold"
+  threshold           = each.value.threshold
+  evaluation_periods  = each.value.minutes
+  datapoints_to_alarm = ceil(each.value.minutes * 0.8)
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+
+  metric_query {
+    id          = "result"
+    expression  = each.value.query
+    period      = 60
+    return_data = true
+  }
+
+  tags = { Name = "game-session-${each.key}" }
+}
+
+resource "aws_budgets_budget" "this" {
+  count = length(var.monthly_budget_usd[*])
+
+  name         = "game-session"
+  budget_type  = "COST"
+  limit_amount = tostring(var.monthly_budget_usd)
+  limit_unit   = "USD"
+  time_unit    = "MONTHLY"
+
+  dynamic "notification" {
+    for_each = { ACTUAL = 80, FORECASTED = 100 }
+
+    content {
+      notification_type         = notification.key
+      comparison_operator       = "GREATER_THAN"
+      threshold                 = notification.value
+      threshold_type            = "PERCENTAGE"
+      subscriber_sns_topic_arns = [aws_sns_topic.alarms.arn]
+    }
+  }
+
+  tags = { Name = "game-session" }
+
+  depends_on = [aws_sns_topic_policy.alarms]
 }
 
 locals {
@@ -225,7 +323,7 @@ locals {
       { title = "DocumentDB: free memory (bytes)", stats = ["Minimum"], metrics = [["AWS/DocDB", "FreeableMemory", "DBClusterIdentifier", local.database]] },
     ],
     [
-      { title = "Nodes: CPU (%)", stats = ["Average", "Maximum"], search = "{AWS/EC2,AutoScalingGroupName} MetricName=\"CPUUtilization\" eks-game-session-nodes" },
+      { title = "Nodes: CPU (%)", stats = ["Average", "Maximum"], search = "{AWS/EC2,AutoScalingGroupName} MetricName=\"CPUUtilization\" \"eks-game-session-nodes\"" },
       { title = "Pending pods", stats = ["Maximum"], metrics = [["AWS/EKS", "scheduler_pending_pods", "ClusterName", local.cluster_name]] },
       { title = "Kubernetes API requests", stats = ["Sum"], metrics = [["AWS/EKS", "apiserver_request_total", "ClusterName", local.cluster_name]] },
     ],

@@ -132,19 +132,22 @@ resource "aws_vpc_endpoint" "interface" {
 
 resource "aws_security_group" "endpoints" {
   name        = "game-session-endpoints"
-  description = "HTTPS from the nodes to AWS"
+  description = "HTTPS from the nodes to AWS" # A change would replace the resource.
   vpc_id      = aws_vpc.this.id
 
   tags = { Name = "game-session-endpoints" }
 }
 
+# Inside the VPC, and for networks that use its DNS, the names of AWS's services are the endpoints' addresses.
 resource "aws_vpc_security_group_ingress_rule" "endpoints" {
-  security_group_id            = aws_security_group.endpoints.id
-  description                  = "HTTPS from the nodes and their pods"
-  referenced_security_group_id = aws_security_group.nodes.id
-  ip_protocol                  = "tcp"
-  from_port                    = 443
-  to_port                      = 443
+  for_each = setunion([var.vpc_cidr], var.cluster_api_private_cidrs)
+
+  security_group_id = aws_security_group.endpoints.id
+  description       = "HTTPS from the VPC and connected networks"
+  cidr_ipv4         = each.value
+  ip_protocol       = "tcp"
+  from_port         = 443
+  to_port           = 443
 
   tags = { Name = "game-session-endpoints" }
 }

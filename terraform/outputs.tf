@@ -39,9 +39,9 @@ output "facts" {
   }
 }
 
-output "release_role_arn" {
-  description = "The role for the GitHub variable AWS_ROLE_ARN. Null if another account owns the registry."
-  value       = one(aws_iam_role.release[*].arn)
+output "plan_role_arn" {
+  description = "The role for the variable AWS_ROLE_ARN of GitHub's environment `<environment>-plan`."
+  value       = aws_iam_role.this["plan"].arn
 }
 
 output "alarms_topic_arn" {

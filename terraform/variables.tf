@@ -53,6 +53,22 @@ variable "cluster_api_cidrs" {
     condition     = alltrue([for cidr in var.cluster_api_cidrs : can(cidrhost(cidr, 0)) && tonumber(split("/", cidr)[1]) >= 16])
     error_message = "cluster_api_cidrs must be your own CIDR blocks, /16 or smaller, and never the whole internet."
   }
+
+  validation {
+    condition     = length(var.cluster_api_cidrs) + length(var.cluster_api_private_cidrs) > 0
+    error_message = "Set cluster_api_private_cidrs or cluster_api_cidrs: without either, nobody can reach the Kubernetes API to install Argo CD."
+  }
+}
+
+variable "cluster_api_private_cidrs" {
+  description = "CIDR blocks of private networks, such as a VPN's, that are connected to the VPC and may call the Kubernetes API and the VPC endpoints."
+  type        = set(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cidr in var.cluster_api_private_cidrs : can(cidrnetmask(cidr)) && can(regex("^(10\\.|172\\.(1[6-9]|2[0-9]|3[01])\\.|192\\.168\\.|100\\.(6[4-9]|[7-9][0-9]|1[01][0-9]|12[0-7])\\.)", cidr)) && tonumber(split("/", cidr)[1]) >= 8])
+    error_message = "cluster_api_private_cidrs must be CIDR blocks of private networks, such as 10.200.0.0/16."
+  }
 }
 
 variable "cognito" {
@@ -78,6 +94,28 @@ variable "cognito" {
   validation {
     condition     = try(var.cognito.email, null) == null ? true : can(regex("^arn:aws[-a-z]*:ses:[a-z0-9-]+:[0-9]{12}:identity/.+$", var.cognito.email.identity_arn))
     error_message = "cognito.email.identity_arn must be the ARN of an identity in SES."
+  }
+}
+
+variable "db_engine_version" {
+  description = "The engine version of the database. AWS can upgrade it to a later major version, but not back."
+  type        = string
+  default     = "5.0.0"
+
+  validation {
+    condition     = can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+$", var.db_engine_version))
+    error_message = "db_engine_version must look like 5.0.0."
+  }
+}
+
+variable "db_final_snapshot" {
+  description = "Whether the database leaves a snapshot when it is destroyed. Without one, all its data is lost."
+  type        = bool
+  default     = true
+
+  validation {
+    condition     = var.environment != "prod" || var.db_final_snapshot
+    error_message = "db_final_snapshot must be true in prod."
   }
 }
 
@@ -157,18 +195,18 @@ variable "external_issuer" {
 }
 
 variable "github_oidc_provider" {
-  description = "Whether to create the OIDC identity provider for GitHub. An account can have only one, so set this to false if it exists already."
+  description = "Whether to create the OIDC identity provider for GitHub. An account can have only one, so set this to false in the account of the registry, and wherever else it exists already."
   type        = bool
   default     = true
 }
 
 variable "github_repository" {
-  description = "This repository on GitHub, as owner/name."
+  description = "This repository on GitHub, as GitHub's tokens name it: OWNER@OWNER_ID/NAME@REPOSITORY_ID, or OWNER/NAME for a repository that was created before 15 July 2026 and not renamed since."
   type        = string
 
   validation {
-    condition     = can(regex("^[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+$", var.github_repository))
-    error_message = "github_repository must have the form owner/name."
+    condition     = can(regex("^([A-Za-z0-9_.-]+@[0-9]+/[A-Za-z0-9_.-]+@[0-9]+|[A-Za-z0-9_.-]+/[A-Za-z0-9_.-]+)$", var.github_repository))
+    error_message = "github_repository must have the form owner@123/name@456, or owner/name."
   }
 }
 
@@ -196,11 +234,11 @@ variable "jwks_cidr" {
 variable "kubernetes_version" {
   description = "The Kubernetes version of the cluster. The tests validate the manifests against its schemas."
   type        = string
-  default     = "1.34"
+  default     = "1.36"
 
   validation {
     condition     = can(regex("^1\\.[0-9]{2}$", var.kubernetes_version))
-    error_message = "kubernetes_version must look like 1.34."
+    error_message = "kubernetes_version must look like 1.36."
   }
 }
 
@@ -212,6 +250,17 @@ variable "log_retention_days" {
   validation {
     condition     = contains([7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
     error_message = "log_retention_days must be a value that CloudWatch Logs supports: 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731."
+  }
+}
+
+variable "monthly_budget_usd" {
+  description = "What this environment's account may cost in a month, in US dollars. At 80% of it, and when the forecast exceeds it, an alarm is sent. If null, there is no budget."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = var.monthly_budget_usd == null ? true : var.monthly_budget_usd > 0
+    error_message = "monthly_budget_usd must be more than 0, or null."
   }
 }
 
@@ -243,8 +292,19 @@ variable "node_instance_type" {
   }
 }
 
+variable "node_release_version" {
+  description = "The release of the nodes' AMI, such as 1.36.3-20261101. If null, each apply takes the newest one of kubernetes_version."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.node_release_version == null ? true : can(regex("^1\\.[0-9]{2}\\.[0-9]+-[0-9]{8}$", var.node_release_version)) && startswith(var.node_release_version, "${var.kubernetes_version}.")
+    error_message = "node_release_version must be a release of kubernetes_version, such as 1.36.3-20261101, or null."
+  }
+}
+
 variable "protected" {
-  description = "Whether the cluster and the database have deletion protection, and the database leaves a final snapshot."
+  description = "Whether the cluster, the database and the user pool have deletion protection, and Terraform refuses to destroy the environment."
   type        = bool
   default     = true
 
@@ -271,17 +331,6 @@ variable "registry_account_id" {
   validation {
     condition     = can(regex("^[0-9]{12}$", var.registry_account_id))
     error_message = "registry_account_id must have 12 digits."
-  }
-}
-
-variable "registry_reader_account_ids" {
-  description = "The accounts of the other environments, which may pull images from the ECR repository."
-  type        = set(string)
-  default     = []
-
-  validation {
-    condition     = alltrue([for account in var.registry_reader_account_ids : can(regex("^[0-9]{12}$", account))])
-    error_message = "registry_reader_account_ids must have 12 digits each."
   }
 }
 

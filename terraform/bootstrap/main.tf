@@ -16,6 +16,8 @@ terraform {
 
 provider "aws" {
   region = var.region
+  # Terraform stops if the credentials belong to another account.
+  allowed_account_ids = var.allowed_account_ids
 
   default_tags {
     tags = {
@@ -26,6 +28,16 @@ provider "aws" {
 }
 
 # The variables have the names of the S3 backend's settings, so that environments/<environment>.s3.tfbackend sets both.
+
+variable "allowed_account_ids" {
+  description = "The account of the environment."
+  type        = list(string)
+
+  validation {
+    condition     = length(var.allowed_account_ids) == 1 && alltrue([for account in var.allowed_account_ids : can(regex("^[0-9]{12}$", account))])
+    error_message = "allowed_account_ids must be one account, with 12 digits."
+  }
+}
 
 variable "bucket" {
   description = "The name of the bucket."
@@ -45,11 +57,6 @@ variable "region" {
     condition     = can(regex("^[a-z]{2}(-[a-z]+)+-[0-9]$", var.region))
     error_message = "region must look like eu-central-1."
   }
-}
-
-variable "encrypt" {
-  description = "A setting of the backend, not used here: the bucket is always encrypted."
-  type        = bool
 }
 
 variable "key" {

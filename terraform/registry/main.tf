@@ -1,0 +1,181 @@
+# The registry of all environments, so that the image that is promoted is the image that was tested. It has a state of its own,
+# because production needs its images whatever happens to the environment in whose account they are.
+
+data "aws_partition" "current" {}
+
+locals {
+  repository = "game-api"
+  arn_prefix = "arn:${data.aws_partition.current.partition}"
+  host       = "token.actions.githubusercontent.com"
+}
+
+# The state must not be used with the variables of another account or region.
+resource "terraform_data" "identity" {
+  input = {
+    account_id = var.account_id
+    region     = var.region
+  }
+
+  lifecycle {
+    ignore_changes = [input]
+
+    postcondition {
+      condition     = self.output == { account_id = var.account_id, region = var.region }
+      error_message = "This state belongs to the registry in ${self.output.region} of account ${self.output.account_id}, but the variables are those of ${var.region} of account ${var.account_id}. A registry cannot move."
+    }
+  }
+}
+
+resource "aws_kms_key" "images" {
+  description             = "The images of ${local.repository}"
+  enable_key_rotation     = true
+  deletion_window_in_days = 30
+
+  # The account's IAM policies decide who may use the key. Without this statement, nobody could ever change it.
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "Account"
+      Effect    = "Allow"
+      Principal = { AWS = "${local.arn_prefix}:iam::${var.account_id}:root" }
+      Action    = jsondecode(file("${path.module}/../policies/key-actions.json"))
+      Resource  = "*" # in a key policy, this is the key itself
+    }]
+  })
+
+  tags = { Name = "game-session-images" }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_kms_alias" "images" {
+  name          = "alias/game-session-images"
+  target_key_id = aws_kms_key.images.key_id
+}
+
+# A tag is the sha of a commit and never changes.
+resource "aws_ecr_repository" "this" {
+  # checkov:skip=CKV_AWS_51:image tags are immutable; only the tags that list an image's signatures are excluded
+  name                 = local.repository
+  image_tag_mutability = "IMMUTABLE_WITH_EXCLUSION"
+
+  # Clients that do not support the referrers API list the signatures and attestations of an image under such a tag.
+  image_tag_mutability_exclusion_filter {
+    filter      = "sha256-*"
+    filter_type = "WILDCARD"
+  }
+
+  encryption_configuration {
+    encryption_type = "KMS"
+    kms_key         = aws_kms_key.images.arn
+  }
+
+  image_scanning_configuration {
+    scan_on_push = true
+  }
+
+  tags = { Name = local.repository }
+
+  lifecycle {
+    ignore_changes  = [encryption_configuration] # it cannot be changed, and the images must not be replaced
+    prevent_destroy = true
+  }
+}
+
+# Tagged images are never deleted: any of them may be deployed now, or again after a rollback.
+resource "aws_ecr_lifecycle_policy" "this" {
+  repository = aws_ecr_repository.this.name
+  policy = jsonencode({
+    rules = [{
+      rulePriority = 1
+      description  = "Expire images that are neither tagged nor part of a tagged image"
+      selection    = { tagStatus = "untagged", countType = "sinceImagePushed", countUnit = "days", countNumber = 14 }
+      action       = { type = "expire" }
+    }]
+  })
+}
+
+resource "aws_ecr_repository_policy" "this" {
+  count = length(var.reader_account_ids) > 0 ? 1 : 0
+
+  repository = aws_ecr_repository.this.name
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid       = "EnvironmentsPull"
+      Effect    = "Allow"
+      Principal = { AWS = [for account in var.reader_account_ids : "${local.arn_prefix}:iam::${account}:root"] }
+      Action    = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
+    }]
+  })
+}
+
+# GitHub Actions pushes images without an access key. AWS trusts the OIDC tokens that GitHub issues to jobs in one environment
+# of one repository, and allows them only to push to one ECR repository.
+
+resource "aws_iam_openid_connect_provider" "github" {
+  count = var.github_oidc_provider ? 1 : 0
+
+  url            = "https://${local.host}"
+  client_id_list = ["sts.amazonaws.com"]
+
+  tags = { Name = "github" }
+
+  lifecycle {
+    prevent_destroy = true
+  }
+}
+
+resource "aws_iam_role" "release" {
+  name                 = "game-session-release"
+  description          = "Pushes ${local.repository} images from GitHub Actions"
+  max_session_duration = 3600
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Federated = "${local.arn_prefix}:iam::${var.account_id}:oidc-provider/${local.host}" }
+      Action    = "sts:AssumeRoleWithWebIdentity"
+      Condition = {
+        StringEquals = {
+          "${local.host}:aud" = "sts.amazonaws.com"
+          "${local.host}:sub" = "repo:${var.github_repository}:environment:release"
+        }
+      }
+    }]
+  })
+
+  tags = { Name = "game-session-release" }
+}
+
+resource "aws_iam_role_policy" "release" {
+  role = aws_iam_role.release.name
+  name = "push"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "ecr:GetAuthorizationToken"
+        Resource = "*" # this action does not support specific resources
+      },
+      {
+        Effect = "Allow"
+        Action = [
+          "ecr:BatchCheckLayerAvailability",
+          "ecr:BatchGetImage",
+          "ecr:CompleteLayerUpload",
+          "ecr:DescribeImages",
+          "ecr:GetDownloadUrlForLayer",
+          "ecr:InitiateLayerUpload",
+          "ecr:ListImages",
+          "ecr:PutImage",
+          "ecr:UploadLayerPart",
+        ]
+        Resource = aws_ecr_repository.this.arn
+      },
+    ]
+  })
+}
