@@ -18,13 +18,32 @@ run "base" {
 
   assert {
     condition = (
-      aws_eks_node_group.this.node_group_name == "game-session-nodes" &&
-      aws_eks_node_group.this.instance_types == tolist(["t3.medium"]) &&
+      aws_eks_node_group.this.node_group_name_prefix == "game-session-nodes-" &&
+      aws_launch_template.nodes.instance_type == "t3.medium" &&
       one(aws_eks_node_group.this.scaling_config).desired_size == 3 &&
       one(aws_eks_node_group.this.scaling_config).max_size == 5 &&
       one(aws_eks_node_group.this.scaling_config).min_size == 1
     )
     error_message = "the node group must be game-session-nodes with t3.medium nodes: 3 desired, 1 minimum, 5 maximum"
+  }
+
+  assert {
+    condition = (
+      aws_eks_node_group.this.version == aws_eks_cluster.this.version &&
+      aws_eks_node_group.this.release_version == "1.36.3-20261101" &&
+      length(aws_eks_node_group.this.launch_template) == 1
+    )
+    error_message = "the nodes must follow the version of the cluster and its newest AMI"
+  }
+
+  assert {
+    condition     = [for rule in aws_vpc_security_group_ingress_rule.cluster_api : rule.cidr_ipv4 if rule.security_group_id == one(aws_eks_cluster.this.vpc_config).cluster_security_group_id && rule.from_port == 443] == ["10.200.0.0/16"]
+    error_message = "the private network must reach the Kubernetes API"
+  }
+
+  assert {
+    condition     = toset([for rule in aws_vpc_security_group_ingress_rule.endpoints : rule.cidr_ipv4]) == toset([var.vpc_cidr, "10.200.0.0/16"])
+    error_message = "the VPC and the private network must reach the VPC endpoints"
   }
 
   assert {
@@ -126,6 +145,36 @@ run "base" {
   assert {
     condition     = var.environment != "prod" || (aws_docdb_cluster.this.deletion_protection && !aws_docdb_cluster.this.skip_final_snapshot && aws_docdb_cluster.this.final_snapshot_identifier != null && aws_eks_cluster.this.deletion_protection && alltrue([for pool in aws_cognito_user_pool.this : pool.deletion_protection == "ACTIVE"]))
     error_message = "production must have deletion protection and leave a final snapshot"
+  }
+
+  assert {
+    condition     = length(terraform_data.protection) == (var.protected ? 1 : 0)
+    error_message = "Terraform must refuse to destroy a protected environment"
+  }
+
+  assert {
+    condition     = aws_docdb_cluster.this.skip_final_snapshot != var.db_final_snapshot && (!var.db_final_snapshot || can(regex("^game-session-db-final-[0-9]{14}$", aws_docdb_cluster.this.final_snapshot_identifier)))
+    error_message = "the final snapshot must have a name of its own"
+  }
+
+  assert {
+    condition     = aws_docdb_cluster.this.apply_immediately && alltrue([for instance in aws_docdb_cluster_instance.this : instance.apply_immediately])
+    error_message = "a change of the database must not wait for the maintenance window"
+  }
+
+  assert {
+    condition     = toset(keys(aws_eks_addon.this)) == toset(["coredns", "eks-node-monitoring-agent", "metrics-server"]) && alltrue([for addon in aws_eks_addon.this : addon.addon_version == "v1.0.0-eksbuild.1"])
+    error_message = "the add-ons must have exact versions"
+  }
+
+  assert {
+    condition     = contains([for attachment in aws_iam_role_policy_attachment.this : "${attachment.role} ${split("/", attachment.policy_arn)[1]}"], "game-session-nodes AmazonSSMManagedInstanceCore")
+    error_message = "Session Manager must reach the nodes"
+  }
+
+  assert {
+    condition     = alltrue([for budget in aws_budgets_budget.this : tonumber(budget.limit_amount) == var.monthly_budget_usd && length(budget.notification) == 2])
+    error_message = "the budget must notify about its use and its forecast"
   }
 
   assert {

@@ -162,7 +162,7 @@ def alarms_watch_refused_requests(outcome: Outcome) -> Iterator[str]:
     watched = set()
     for alarm in resources_of_type(outcome, "aws_cloudwatch_metric_alarm"):
         queries = {query["id"]: query for query in alarm.values["metric_query"] or []}
-        if not queries:
+        if "requests" not in queries:
             continue
         metrics = {
             name: query["metric"][0]["metric_name"]

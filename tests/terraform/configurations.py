@@ -12,8 +12,11 @@ import pytest
 from tests.gitops.tree import ROOT, requires
 
 ENVIRONMENTS = ("dev", "staging", "prod")
-CONFIGURATIONS = {".": "{}.tfvars", "argocd": "{}.argocd.tfvars"}
+CONFIGURATIONS = {".": "{}.tfvars", "argocd": "{}.argocd.tfvars", "registry": "registry.tfvars"}
 """Each configuration's folder in terraform/, and its variables file in environments/."""
+
+ONE_REGISTRY = "all environments"
+"""Stands for the environment of the registry, which belongs to none."""
 
 NOT_COPIED = {".terraform", ".terraform.lock.hcl", "terraform.tfstate"}
 
@@ -87,6 +90,11 @@ def initialise(folder: Path) -> Terraform:
         ROOT / "terraform", folder / "terraform", ignore=shutil.ignore_patterns(*NOT_COPIED)
     )
     terraform = Terraform(folder / "terraform")
+    for file in (folder / "terraform").rglob("*.tf"):
+        # `terraform test` destroys what it has created.
+        file.write_text(
+            file.read_text().replace("prevent_destroy = true", "prevent_destroy = false")
+        )
     for configuration in (*CONFIGURATIONS, "bootstrap"):
         result = terraform.run(configuration, "init", "-backend=false", "-no-color", "-input=false")
         if result.returncode != 0:

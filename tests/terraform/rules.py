@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from typing import Any
 
 from game_api.observability.metrics import INSTRUMENTS, NAMESPACE
@@ -11,9 +12,27 @@ from tests.terraform.configurations import Outcome, Resource
 Rule = Callable[[Outcome], Iterator[str]]
 
 ALLOWED_ON_ANY_RESOURCE = {
-    "ecr:GetAuthorizationToken": "AWS does not support specific resources for it",
+    "autoscaling:DescribeAutoScalingGroups",
+    "autoscaling:DescribeAutoScalingInstances",
+    "autoscaling:DescribeLaunchConfigurations",
+    "autoscaling:DescribeScalingActivities",
+    "autoscaling:DescribeTags",
+    "ec2:DescribeImages",
+    "ec2:DescribeInstanceTypes",
+    "ec2:DescribeLaunchTemplateVersions",
+    "ec2:GetInstanceTypesFromInstanceRequirements",
+    "ecr:GetAuthorizationToken",
+    "logs:DescribeLogGroups",
 }
-"""The actions that our policies may allow on `*`, and why."""
+"""The actions that our policies may allow on `*`, because they list things, or support no other."""
+
+READ_ONLY = "ReadOnlyAccess"
+"""The managed policy of the role that plans."""
+
+GITHUB = "token.actions.githubusercontent.com"
+
+GITHUB_SUBJECT = r"repo:([\w.-]+@\d+/[\w.-]+@\d+|[\w.-]+/[\w.-]+):environment:[a-z-]+"
+"""The `sub` of one environment of one repository, with and without their ids."""
 
 CONTROLLER_POLICY = 'aws_iam_role_policy.this["aws-load-balancer-controller/load-balancers"]'
 """The only policy that is not ours. The AWS Load Balancer Controller project publishes it."""
@@ -40,6 +59,8 @@ def policies_have_no_wildcards(outcome: Outcome) -> Iterator[str]:
     """No action contains `*`. The resource is `*` only where AWS supports nothing else."""
     for address, document in policy_documents(outcome):
         for statement in document["Statement"]:
+            if statement["Effect"] == "Deny":
+                continue
             for action in as_list(statement["Action"]):
                 if "*" in action:
                     yield f"{address} allows {action}"
@@ -50,17 +71,20 @@ def policies_have_no_wildcards(outcome: Outcome) -> Iterator[str]:
 
 
 def roles_trust_only_known_principals(outcome: Outcome) -> Iterator[str]:
-    """A role trusts one AWS service in this account, this cluster's pods, or GitHub's releases."""
+    """A role trusts one AWS service in this account, this cluster's pods, or one job of GitHub."""
     for resource in resources_of_type(outcome, "aws_iam_role"):
         (statement,) = json.loads(resource.values["assume_role_policy"])["Statement"]
         principal, conditions = statement["Principal"], statement.get("Condition", {})
         equals = conditions.get("StringEquals", {})
         if "Federated" in principal:
-            subject = equals.get("token.actions.githubusercontent.com:sub", "")
-            if not re.fullmatch(r"repo:[\w.-]+/[\w.-]+:environment:release", subject):
+            subject = equals.get(f"{GITHUB}:sub", "")
+            purpose = "plan" if resource.values["name"].endswith("-plan") else "release"
+            if not re.fullmatch(GITHUB_SUBJECT, subject) or not subject.endswith(purpose):
                 yield f"{resource.address} trusts {subject or 'all of GitHub'}"
-            if equals.get("token.actions.githubusercontent.com:aud") != "sts.amazonaws.com":
+            if equals.get(f"{GITHUB}:aud") != "sts.amazonaws.com":
                 yield f"{resource.address} trusts tokens for any audience"
+            if conditions.keys() != {"StringEquals"}:
+                yield f"{resource.address} trusts what {set(conditions)} match"
             continue
         service = principal.get("Service")
         if service == "pods.eks.amazonaws.com":
@@ -69,6 +93,42 @@ def roles_trust_only_known_principals(outcome: Outcome) -> Iterator[str]:
                 yield f"{resource.address} trusts pods of any cluster"
         if service != "ec2.amazonaws.com" and not equals.get("aws:SourceAccount"):
             yield f"{resource.address} trusts {service} on behalf of any account"
+
+
+def the_role_that_plans_changes_nothing(outcome: Outcome) -> Iterator[str]:
+    """It may read what AWS calls read-only, less the data of players; it allows nothing itself."""
+    managed = {
+        attachment.values["policy_arn"].split("/")[-1]
+        for attachment in resources_of_type(outcome, "aws_iam_role_policy_attachment")
+        if '["plan/' in attachment.address
+    }
+    if managed != {READ_ONLY}:
+        yield f"the role that plans has the policies {sorted(managed)}"
+    denied: set[str] = set()
+    for policy in resources_of_type(outcome, "aws_iam_role_policy"):
+        if '["plan/' in policy.address:
+            for statement in json.loads(policy.values["policy"])["Statement"]:
+                if statement["Effect"] != "Deny":
+                    yield f"the role that plans is allowed {statement['Action']}"
+                denied |= set(as_list(statement["Action"]))
+    for action in {"s3:GetObject", "logs:StartQuery", "cognito-idp:ListUsers"} - denied:
+        yield f"the role that plans may use {action}"
+
+
+def the_autoscaler_changes_only_its_own_group(outcome: Outcome) -> Iterator[str]:
+    """It may change only groups with the tag that EKS gives to those of this cluster."""
+    tag = "aws:ResourceTag/k8s.io/cluster-autoscaler/game-session-cluster"
+    for policy in resources_of_type(outcome, "aws_iam_role_policy"):
+        if '["cluster-autoscaler/' in policy.address:
+            for statement in json.loads(policy.values["policy"])["Statement"]:
+                changes = [a for a in as_list(statement["Action"]) if not is_read(a)]
+                condition = statement.get("Condition", {}).get("StringEquals", {})
+                if changes and condition != {tag: "owned"}:
+                    yield f"the autoscaler may use {changes} on other groups"
+
+
+def is_read(action: str) -> bool:
+    return action.split(":")[1].startswith(("Describe", "Get", "List"))
 
 
 def pods_have_only_the_permissions_they_need(outcome: Outcome) -> Iterator[str]:
@@ -100,7 +160,7 @@ def permissions_of_pods(outcome: Outcome) -> dict[str, set[tuple[str, str]]]:
 
 
 def only_known_service_accounts_have_roles(outcome: Outcome) -> Iterator[str]:
-    """Only the service, the index job and the controller get a role from EKS Pod Identity."""
+    """Only the service, the index job and the two controllers get a role from EKS Pod Identity."""
     service_accounts = {
         (association.values["namespace"], association.values["service_account"])
         for association in resources_of_type(outcome, "aws_eks_pod_identity_association")
@@ -109,12 +169,16 @@ def only_known_service_accounts_have_roles(outcome: Outcome) -> Iterator[str]:
         ("gaming-namespace", "game-api"),
         ("gaming-namespace", "game-api-create-indexes"),
         ("kube-system", "aws-load-balancer-controller"),
+        ("kube-system", "cluster-autoscaler"),
     }:
         yield f"the service accounts with a role are {sorted(service_accounts)}"
 
 
 def only_the_nodes_reach_the_database(outcome: Outcome) -> Iterator[str]:
-    """The database accepts port 27017 from the nodes. No security group admits IP addresses."""
+    """The database accepts port 27017 from the nodes. No group admits the internet.
+
+    Private networks reach only the Kubernetes API and the VPC endpoints, over HTTPS.
+    """
     rules = resources_of_type(outcome, "aws_vpc_security_group_ingress_rule")
     groups = {
         group.values["id"]: group for group in resources_of_type(outcome, "aws_security_group")
@@ -131,7 +195,13 @@ def only_the_nodes_reach_the_database(outcome: Outcome) -> Iterator[str]:
     if ports != [(27017, 27017)] or sources != [nodes]:
         yield f"the database accepts ports {ports} from {sources}"
     for rule in rules:
-        if rule.values["cidr_ipv4"] or rule.values["cidr_ipv6"] or rule.values["prefix_list_id"]:
+        network = rule.values["cidr_ipv4"]
+        known = (".cluster_api[", ".endpoints[")
+        https = (rule.values["from_port"], rule.values["to_port"]) == (443, 443)
+        private = network and ip_network(network).is_private and ip_network(network).prefixlen >= 8
+        if network and not (private and https and any(name in rule.address for name in known)):
+            yield f"{rule.address} admits {network}"
+        if rule.values["cidr_ipv6"] or rule.values["prefix_list_id"]:
             yield f"{rule.address} admits IP addresses"
     for group in [*groups.values(), *resources_of_type(outcome, "aws_default_security_group")]:
         for rule in group.values.get("ingress") or []:
@@ -167,6 +237,21 @@ def image_tags_are_immutable(outcome: Outcome) -> Iterator[str]:
     for repository in resources_of_type(outcome, "aws_ecr_repository"):
         if not repository.values["image_tag_mutability"].startswith("IMMUTABLE"):
             yield f"{repository.address} has mutable tags"
+
+
+def replacements_create_before_they_destroy(outcome: Outcome) -> Iterator[str]:
+    """What the cluster and the database run on has a prefix for a name, so that two can exist."""
+    for kind, attribute in (
+        ("aws_eks_node_group", "node_group_name_prefix"),
+        ("aws_launch_template", "name_prefix"),
+        ("aws_docdb_cluster_parameter_group", "name_prefix"),
+    ):
+        for resource in resources_of_type(outcome, kind):
+            if not resource.values[attribute]:
+                yield f"{resource.address} has a name of its own, so it is destroyed first"
+    for group in resources_of_type(outcome, "aws_eks_node_group"):
+        if group.values["instance_types"]:
+            yield f"{group.address} is replaced when its instance type changes"
 
 
 def every_resource_has_a_name_tag(outcome: Outcome) -> Iterator[str]:
@@ -214,6 +299,8 @@ def alarms_watch_metrics_that_exist(outcome: Outcome) -> Iterator[str]:
         name = alarm.values["metric_name"]
         if alarm.values["namespace"] == NAMESPACE and name not in emitted:
             yield f"{alarm.address} watches {name}, which is not emitted"
+        if name == "LogRecordsDropped" and alarm.values["datapoints_to_alarm"] != 1:
+            yield f"{alarm.address} ignores a single loss of records"
         if not alarm.values["alarm_actions"]:
             yield f"{alarm.address} notifies nobody"
 
@@ -248,14 +335,25 @@ def unknown_fields(query: str) -> Iterator[str]:
             fields = aliases | set(re.findall(r"\bby (\w+)", command))
 
 
+REGISTRY_RULES: tuple[Rule, ...] = (
+    policies_have_no_wildcards,
+    roles_trust_only_known_principals,
+    data_is_encrypted,
+    image_tags_are_immutable,
+    every_resource_has_a_name_tag,
+)
+"""The rules for the registry."""
+
 RULES: tuple[Rule, ...] = (
     policies_have_no_wildcards,
     roles_trust_only_known_principals,
+    the_role_that_plans_changes_nothing,
+    the_autoscaler_changes_only_its_own_group,
     pods_have_only_the_permissions_they_need,
     only_known_service_accounts_have_roles,
     only_the_nodes_reach_the_database,
     data_is_encrypted,
-    image_tags_are_immutable,
+    replacements_create_before_they_destroy,
     every_resource_has_a_name_tag,
     the_dashboard_shows_the_metrics_of_the_service,
     alarms_watch_metrics_that_exist,

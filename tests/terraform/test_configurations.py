@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -12,7 +13,7 @@ from tests.gitops import rules as manifest_rules
 from tests.gitops.tree import ROOT, Tree, requires
 from tests.terraform import access_rules
 from tests.terraform.configurations import CONFIGURATIONS, ENVIRONMENTS, Outcome, Terraform
-from tests.terraform.rules import RULES, Rule
+from tests.terraform.rules import REGISTRY_RULES, RULES, Rule
 
 pytestmark = pytest.mark.timeout(900)  # Terraform is slow on a busy machine.
 
@@ -52,6 +53,15 @@ def test_a_rule_holds(base: dict[str, Outcome], environment: str, rule: Rule) ->
     assert list(rule(base[environment])) == []
 
 
+def test_the_configuration_of_the_registry_passes_its_tests(registry: Outcome) -> None:
+    assert registry.passed, registry.diagnostics
+
+
+@pytest.mark.parametrize("rule", REGISTRY_RULES, ids=lambda rule: rule.__name__)
+def test_a_rule_holds_for_the_registry(registry: Outcome, rule: Rule) -> None:
+    assert list(rule(registry)) == []
+
+
 def test_terraform_writes_the_annotations_that_argo_cd_reads(
     base: dict[str, Outcome], terraform: Terraform
 ) -> None:
@@ -72,15 +82,55 @@ def test_the_cluster_has_the_kubernetes_version_of_the_manifests(
         assert cluster.values["version"] == manifest_rules.KUBERNETES
 
 
-def test_all_environments_share_the_registry_of_dev(base: dict[str, Outcome]) -> None:
-    registries = {outcome.outputs["facts"]["ecr_registry"] for outcome in base.values()}
-    assert len(registries) == 1
-    owners = [
-        environment
-        for environment, outcome in base.items()
-        if outcome.outputs.get("release_role_arn")
-    ]
-    assert owners == ["dev"]
+def test_all_environments_pull_from_the_registry(base: dict[str, Outcome]) -> None:
+    settings = variables("registry.tfvars")
+    host = f"{settings['account_id']}.dkr.ecr.{settings['region']}.amazonaws.com"
+    assert {outcome.outputs["facts"]["ecr_registry"] for outcome in base.values()} == {host}
+    readers = {variables(f"{environment}.tfvars")["account_id"] for environment in ENVIRONMENTS}
+    assert set(settings["reader_account_ids"]) == readers - {settings["account_id"]}
+
+
+def test_one_configuration_in_each_account_creates_the_provider_for_github(
+    base: dict[str, Outcome], registry: Outcome
+) -> None:
+    creators = []
+    for name, outcome in {**base, "registry": registry}.items():
+        if any(
+            resource.type == "aws_iam_openid_connect_provider" for resource in outcome.resources
+        ):
+            creators.append(variables(f"{name}.tfvars")["account_id"])
+    assert sorted(creators) == sorted({variables(f"{e}.tfvars")["account_id"] for e in base})
+
+
+def variables(file: str) -> dict[str, Any]:
+    """The settings in a file of terraform/environments/ that fit in one line."""
+    text = (ROOT / "terraform/environments" / file).read_text()
+    return {
+        name: json.loads(value)
+        for name, value in re.findall(r"^(\w+) += (\S.*[^{(\[])$", text, re.MULTILINE)
+    }
+
+
+def test_the_database_and_the_registry_may_not_be_destroyed() -> None:
+    """The tests of Terraform remove this protection from their copy."""
+    expected = {
+        "main.tf": ["terraform_data.protection"],
+        "registry/main.tf": [
+            "aws_kms_key.images",
+            "aws_ecr_repository.this",
+            "aws_iam_openid_connect_provider.github",
+        ],
+        "bootstrap/main.tf": ["aws_s3_bucket.state"],
+    }
+    for file, addresses in expected.items():
+        text = (ROOT / "terraform" / file).read_text()
+        blocks = re.split(r"^(?=resource )", text, flags=re.MULTILINE)
+        protected = [
+            ".".join(re.findall(r'"(\w+)"', block)[:2])
+            for block in blocks
+            if "prevent_destroy = true" in block
+        ]
+        assert protected == addresses
 
 
 def test_every_variable_has_a_description_a_type_and_a_validation() -> None:
@@ -118,9 +168,19 @@ def test_every_configuration_pins_its_providers_and_stores_its_state_in_s3() -> 
         assert 'backend "s3"' in text
 
 
-def test_the_base_provider_sets_default_tags_and_rejects_other_accounts() -> None:
-    base = (ROOT / "terraform/versions.tf").read_text()
-    assert "default_tags" in base and "allowed_account_ids" in base
+@pytest.mark.parametrize("file", ["versions.tf", "registry/versions.tf", "bootstrap/main.tf"])
+def test_the_provider_sets_default_tags_and_rejects_other_accounts(file: str) -> None:
+    text = (ROOT / "terraform" / file).read_text()
+    assert "default_tags" in text and "allowed_account_ids" in text
+
+
+@pytest.mark.parametrize("environment", [*ENVIRONMENTS, "registry"])
+def test_the_backend_rejects_other_accounts_and_shares_no_state(environment: str) -> None:
+    settings = variables(f"{environment}.s3.tfbackend")
+    account = variables(f"{environment}.tfvars")["account_id"]
+    assert settings["allowed_account_ids"] == [account]
+    assert settings["bucket"].endswith(account) and settings["use_lockfile"]
+    assert settings["key"] == ("registry" if environment == "registry" else "base") + ".tfstate"
 
 
 def test_the_policy_of_the_load_balancer_controller_covers_only_known_services() -> None:

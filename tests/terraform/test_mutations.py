@@ -7,7 +7,7 @@ import pytest
 
 from tests.terraform import access_rules
 from tests.terraform.configurations import Terraform
-from tests.terraform.rules import RULES
+from tests.terraform.rules import REGISTRY_RULES, RULES
 
 pytestmark = pytest.mark.timeout(900)  # Terraform is slow on a busy machine.
 
@@ -57,7 +57,7 @@ MISTAKES = (
         "docdb.tf",
         "referenced_security_group_id = aws_security_group.nodes.id",
         'cidr_ipv4                    = "0.0.0.0/0"',
-        "aws_vpc_security_group_ingress_rule.database admits IP addresses",
+        "aws_vpc_security_group_ingress_rule.database admits 0.0.0.0/0",
     ),
     Mistake(
         "docdb.tf",
@@ -79,8 +79,8 @@ MISTAKES = (
     ),
     Mistake(
         "iam.tf",
-        "policies = { password = local.policies.password }",
-        "policies = { password = local.policies.password, logs = local.policies.service_logs }",
+        "game-api-create-indexes      = { password = local.policies.password }",
+        "game-api-create-indexes = { password = local.policies.password, l = local.policies.service_logs }",
         "the index job may",
     ),
     Mistake("iam.tf", "cluster/${local.cluster_name}", "cluster/*", "trusts pods of any cluster"),
@@ -181,6 +181,103 @@ MISTAKES = (
         "var.external_issuer != null || var.cognito != null",
         "Missing expected failure",
     ),
+    Mistake(
+        "main.tf",
+        "count = var.protected ? 1 : 0",
+        "count = 0",
+        "Terraform must refuse to destroy a protected environment",
+    ),
+    Mistake("main.tf", "self.output == {", "true || self.output == {", "Missing expected failure"),
+    Mistake(
+        "docdb.tf",
+        "!var.db_final_snapshot",
+        "!var.protected || !var.db_final_snapshot || true",
+        "the final snapshot must have a name of its own",
+    ),
+    Mistake(
+        "docdb.tf",
+        'name_prefix = "${local.database}-"',
+        "name = local.database",
+        "aws_docdb_cluster_parameter_group.this has a name of its own",
+    ),
+    Mistake(
+        "eks.tf",
+        "  instance_type = var.node_instance_type",
+        '  instance_type = "t3.small"',
+        "3 desired, 1 minimum, 5 maximum",
+    ),
+    Mistake(
+        "eks.tf",
+        'ami_type               = "AL2023_x86_64_STANDARD"',
+        'ami_type = "AL2023_x86_64_STANDARD"\n  instance_types = ["t3.medium"]',
+        "is replaced when its instance type changes",
+    ),
+    Mistake(
+        "eks.tf",
+        "version                = aws_eks_cluster.this.version",
+        'version = "1.35"',
+        "the nodes must follow the version of the cluster",
+    ),
+    Mistake(
+        "eks.tf",
+        "for_each = var.cluster_api_private_cidrs",
+        "for_each = toset([])",
+        "the private network must reach the Kubernetes API",
+    ),
+    Mistake(
+        "network.tf",
+        "setunion([var.vpc_cidr], var.cluster_api_private_cidrs)",
+        'toset(["0.0.0.0/0"])',
+        "admits 0.0.0.0/0",
+    ),
+    Mistake(
+        "iam.tf",
+        ":environment:${var.environment}-plan",
+        ":pull_request",
+        'aws_iam_role.this["plan"] trusts repo:',
+    ),
+    Mistake(
+        "iam.tf",
+        'managed = ["ReadOnlyAccess"]',
+        'managed = ["AdministratorAccess"]',
+        "the role that plans has the policies ['AdministratorAccess']",
+    ),
+    Mistake(
+        "iam.tf",
+        'Condition = { StringEquals = { "aws:ResourceTag/k8s',
+        'Condition = { StringLike = { "aws:ResourceTag/k8s',
+        "the autoscaler may use",
+    ),
+    Mistake(
+        "monitoring.tf", "breaching   = 1 # the service", "# the service", "ignores a single loss"
+    ),
+    Mistake(
+        "monitoring.tf",
+        'id = "search_${lower(stat)}"',
+        'id = "search"',
+        "the graph Nodes: CPU (%) has the ids",
+    ),
+    Mistake(
+        "registry/main.tf",
+        ":environment:release",
+        ":*",
+        "aws_iam_role.release trusts repo:",
+        "registry",
+    ),
+    Mistake(
+        "registry/main.tf",
+        '"IMMUTABLE_WITH_EXCLUSION"',
+        '"MUTABLE"',
+        "has mutable tags",
+        "registry",
+    ),
+    Mistake(
+        "registry/main.tf",
+        'tagStatus = "untagged"',
+        'tagStatus = "any"',
+        "a tagged image must never expire",
+        "registry",
+    ),
     Mistake("argocd/values.tf", "role:readonly", "role:admin", "read-only access", "argocd"),
     Mistake(
         "argocd/bootstrap.tf",
@@ -200,10 +297,12 @@ def test_a_mistake_is_detected(tmp_path: Path, terraform: Terraform, mistake: Mi
     assert mistake.old in text, "the file does not contain the text to replace"
     file.write_text(text.replace(mistake.old, mistake.new, 1))
     # The tests of variables take longer than all others.
-    only_base = mistake.configuration == "." and mistake.file != "variables.tf"
+    only_base = mistake.configuration == "." and "Missing expected failure" not in mistake.message
     options = ["-filter=tests/base.tftest.hcl"] if only_base else []
     outcome = copy.test(mistake.configuration, "prod", *options)
     messages = [outcome.diagnostics]
-    if mistake.configuration == "." and outcome.resources:
-        messages += [message for rule in (*RULES, *access_rules.RULES) for message in rule(outcome)]
+    rules = {".": (*RULES, *access_rules.RULES), "registry": REGISTRY_RULES}
+    if outcome.resources:
+        for rule in rules.get(mistake.configuration, ()):
+            messages += rule(outcome)
     assert mistake.message in "\n".join(messages), messages

@@ -3,6 +3,9 @@
 mock_data "aws_partition" {
   defaults = { partition = "aws" }
 }
+mock_data "aws_ssm_parameter" {
+  defaults = { value = "1.36.3-20261101" }
+}
 mock_data "aws_eks_addon_version" {
   defaults = { version = "v1.0.0-eksbuild.1" }
 }
@@ -26,9 +29,6 @@ mock_resource "aws_docdb_cluster" {
       secret_status = "active"
     }]
   }
-}
-mock_resource "aws_ecr_repository" {
-  defaults = { arn = "arn:aws:ecr:eu-central-1:111111111111:repository/game-api" }
 }
 mock_resource "aws_eks_cluster" {
   defaults = {
