@@ -63,8 +63,8 @@ DEBIAN_PACKAGES = {
 }
 """The programs that the cluster needs, and the Debian package of each."""
 OTHER_TOOLS = {
-    "go": "Go 1.25 or newer",
-    "kubectl": "kubectl 1.34",
+    "go": "Go 1.26 or newer",
+    "kubectl": "kubectl 1.35 or newer",
     "terraform": "Terraform 1.11 or newer",
 }
 

@@ -117,7 +117,7 @@ def _answers() -> bool:
 def _pod_identity_policy() -> tuple[dict[str, Any], ...]:
     """The admission policy that changes pods as the webhook of EKS Pod Identity does."""
     name = "eks-pod-identity"
-    version = "admissionregistration.k8s.io/v1beta1"
+    version = "admissionregistration.k8s.io/v1"
     rule = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"]}
     accounts = json.dumps(ACCOUNTS)
     return (

@@ -109,9 +109,6 @@ def _api_server(folder: Path, key: Path, tokens: Path) -> Process:
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
         "--kubelet-preferred-address-types=InternalIP",
-        # The admission policy that replaces the webhook of EKS Pod Identity needs these two.
-        "--feature-gates=MutatingAdmissionPolicy=true",
-        "--runtime-config=admissionregistration.k8s.io/v1beta1=true",
     )
 
 

@@ -38,7 +38,7 @@ def test_pods_have_no_privileges(cluster: Cluster) -> None:
 def test_the_namespace_refuses_a_privileged_pod() -> None:
     """The namespace refuses a privileged pod"""
     privileged = ("--image=any", "--privileged", "--restart=Never")
-    with pytest.raises(Failed, match='violates PodSecurity "restricted:v1.34"'):
+    with pytest.raises(Failed, match='violates PodSecurity "restricted:v1.36"'):
         kubectl("run", "privileged", "-n", NAMESPACE, *privileged)
 
 

@@ -28,7 +28,7 @@ from tests.gitops.tree import (
 
 Rule = Callable[[Tree], Iterator[str]]
 
-KUBERNETES = "1.34"
+KUBERNETES = "1.36"
 """The Kubernetes version of the clusters."""
 
 ACTIVE_OPERATIONS = 102
