@@ -20,6 +20,7 @@ locals {
           "argocd.argoproj.io/secret-type" = "cluster"
           environment                      = local.base.environment
         },
+        var.cluster_autoscaler ? { cluster-autoscaler = "enabled" } : {},
         var.load_balancer_controller ? { aws-load-balancer-controller = "enabled" } : {},
       )
     }

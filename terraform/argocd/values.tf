@@ -3,10 +3,31 @@
 locals {
   replicas = var.highly_available ? 2 : 1
 
+  # What each component reserves of a node, and the memory at which it is restarted. There is no limit of CPU, which would only slow
+  # down syncs on idle nodes.
+  resources = {
+    for component, sizes in {
+      controller     = ["250m", "512Mi", "1Gi"]
+      server         = ["50m", "128Mi", "512Mi"]
+      repoServer     = ["100m", "256Mi", "1Gi"]
+      applicationSet = ["50m", "128Mi", "512Mi"]
+      notifications  = ["25m", "64Mi", "256Mi"]
+      redis          = ["50m", "64Mi", "256Mi"]
+      haproxy        = ["25m", "64Mi", "128Mi"]
+      sentinel       = ["25m", "32Mi", "128Mi"]
+    } : component => { requests = { cpu = sizes[0], memory = sizes[1] }, limits = { memory = sizes[2] } }
+  }
+
+  # While nodes roll, one of two replicas keeps running.
+  disruption_budget = { enabled = var.highly_available, maxUnavailable = 1 }
+
   values = {
     global = {
       # The latest patch release of the minor version that the chart installs.
       image = { tag = "v3.2.11" }
+      # Only the components that need each other reach each other. A policy for the whole namespace would cut off the Redis of a highly
+      # available Argo CD, which asks for a password instead.
+      networkPolicy = { create = true }
     }
 
     configs = {
@@ -30,15 +51,28 @@ locals {
       }
     }
 
-    controller     = { replicas = 1 }
-    server         = { replicas = local.replicas, service = { type = "ClusterIP" } }
-    repoServer     = { replicas = local.replicas }
-    applicationSet = { replicas = local.replicas }
-    redis-ha       = { enabled = var.highly_available }
-    dex            = { enabled = false }
+    controller = { replicas = 1, resources = local.resources.controller }
+    server = {
+      replicas  = local.replicas
+      resources = local.resources.server
+      pdb       = local.disruption_budget
+      service   = { type = "ClusterIP" }
+    }
+    repoServer     = { replicas = local.replicas, resources = local.resources.repoServer, pdb = local.disruption_budget }
+    applicationSet = { replicas = local.replicas, resources = local.resources.applicationSet, pdb = local.disruption_budget }
+    redis          = { resources = local.resources.redis }
+    redis-ha = {
+      enabled             = var.highly_available
+      redis               = { resources = local.resources.redis }
+      sentinel            = { resources = local.resources.sentinel }
+      haproxy             = { resources = local.resources.haproxy }
+      podDisruptionBudget = { maxUnavailable = 1 }
+    }
+    dex = { enabled = false }
 
     notifications = {
-      enabled = var.notifications_secret_arn != null
+      enabled   = var.notifications_secret_arn != null
+      resources = local.resources.notifications
       secret = {
         items = { for item in data.aws_secretsmanager_secret_version.notifications : "webhook-url" => item.secret_string }
       }

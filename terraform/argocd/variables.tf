@@ -4,6 +4,12 @@ variable "admin_enabled" {
   default     = true
 }
 
+variable "cluster_autoscaler" {
+  description = "Whether Argo CD installs the cluster autoscaler. Without it, the number of nodes stays as it is."
+  type        = bool
+  default     = true
+}
+
 variable "highly_available" {
   description = "Whether Argo CD survives the loss of a node: two replicas of its server, repo server and ApplicationSet controller, and three of Redis."
   type        = bool

@@ -203,6 +203,7 @@ def bootstrap_manifests(secret_arn: str) -> list[dict[str, Any]]:
         "repository_url": f"file://{REMOTE}",
         "repository_revision": "main",
         # The chart of the controller is on the internet, and the controller is optional.
+        "cluster_autoscaler": False,
         "load_balancer_controller": False,
     }
     facts = {

@@ -278,6 +278,13 @@ MISTAKES = (
         "a tagged image must never expire",
         "registry",
     ),
+    Mistake(
+        "argocd/values.tf",
+        "networkPolicy = { create = true }",
+        "networkPolicy = { create = false }",
+        "network policies must protect Argo CD",
+        "argocd",
+    ),
     Mistake("argocd/values.tf", "role:readonly", "role:admin", "read-only access", "argocd"),
     Mistake(
         "argocd/bootstrap.tf",

@@ -63,6 +63,28 @@ run "argocd" {
   }
 
   assert {
+    condition = alltrue([
+      for component in ["controller", "server", "repoServer", "applicationSet", "redis", "notifications"] :
+      can(yamldecode(helm_release.argocd.values[0])[component].resources.requests.memory) &&
+      can(yamldecode(helm_release.argocd.values[0])[component].resources.limits.memory)
+    ])
+    error_message = "every component must have requests, and a limit of its memory"
+  }
+
+  assert {
+    condition = alltrue([
+      for component in ["server", "repoServer", "applicationSet"] :
+      yamldecode(helm_release.argocd.values[0])[component].pdb.enabled == var.highly_available
+    ])
+    error_message = "what has two replicas must have a disruption budget"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).global.networkPolicy.create
+    error_message = "network policies must protect Argo CD"
+  }
+
+  assert {
     condition     = [for m in yamldecode(helm_release.bootstrap.values[0]).manifests : "${m.kind}/${m.metadata.name}"] == ["Secret/in-cluster", "AppProject/root", "Application/root"]
     error_message = "the bootstrap must consist of the cluster's Secret, the root project and the root Application"
   }
@@ -71,7 +93,8 @@ run "argocd" {
     condition = (
       local.cluster_secret.metadata.labels["argocd.argoproj.io/secret-type"] == "cluster" &&
       local.cluster_secret.metadata.labels.environment == "dev" &&
-      local.cluster_secret.metadata.labels.aws-load-balancer-controller == "enabled"
+      local.cluster_secret.metadata.labels.aws-load-balancer-controller == "enabled" &&
+      local.cluster_secret.metadata.labels.cluster-autoscaler == "enabled"
     )
     error_message = "the cluster's Secret must have the labels of its environment"
   }
