@@ -3,6 +3,18 @@
 
 data "aws_partition" "current" {}
 
+# The names of the cluster, the database and the IAM roles are the same in every environment, so an account can have only one. The
+# roles of an account have no region, so one of them tells.
+data "aws_iam_roles" "existing" {
+  name_regex = "^game-session-cluster$"
+}
+
+data "aws_iam_role" "existing" {
+  for_each = data.aws_iam_roles.existing.names
+
+  name = each.value
+}
+
 # Which environment this state belongs to. With the variables of another one, Terraform would look for every resource in the wrong
 # place, conclude that it is gone, and create it there.
 resource "terraform_data" "identity" {
@@ -14,6 +26,13 @@ resource "terraform_data" "identity" {
 
   lifecycle {
     ignore_changes = [input]
+
+    precondition {
+      condition = alltrue([
+        for role in data.aws_iam_role.existing : lookup(role.tags, "Environment", "") == var.environment && lookup(role.tags, "Region", "") == var.region
+      ])
+      error_message = "This account has ${join(" and ", [for role in data.aws_iam_role.existing : "the environment ${lookup(role.tags, "Environment", "?")} in ${lookup(role.tags, "Region", "?")}"])} already. An environment needs an account of its own."
+    }
 
     postcondition {
       condition     = self.output == { account_id = var.account_id, environment = var.environment, region = var.region }
