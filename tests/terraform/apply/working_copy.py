@@ -24,6 +24,18 @@ PINNED = "6.25.0"
 
 UNKNOWN_TO_5 = (
     ("eks.tf", "  deletion_protection       = var.protected\n", ""),
+    (
+        "cognito.tf",
+        """resource "aws_cognito_managed_login_branding" "player" {
+  count = length(aws_cognito_user_pool.this)
+
+  user_pool_id                = aws_cognito_user_pool.this[0].id
+  client_id                   = aws_cognito_user_pool_client.player[0].id
+  use_cognito_provided_values = true
+}
+""",
+        "",
+    ),
     ("registry/main.tf", '"IMMUTABLE_WITH_EXCLUSION"', '"IMMUTABLE"'),
     (
         "registry/main.tf",
