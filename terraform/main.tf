@@ -67,9 +67,17 @@ locals {
   }
 }
 
-# Until version 0.2.0, the base of dev created the repository. registry/ takes it over, so it must not be destroyed here.
+# In earlier states, the base of dev has the repository. registry/ imports it, and until then other environments pull from it.
 removed {
   from = aws_ecr_repository.this
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_ecr_repository_policy.this
 
   lifecycle {
     destroy = false

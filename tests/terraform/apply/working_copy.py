@@ -62,6 +62,11 @@ resource "aws_docdb_cluster" "this" {
     ignore_changes = [storage_type] # moto answers gp2
   }
 }
+resource "aws_vpc_security_group_ingress_rule" "database" {
+  lifecycle {
+    ignore_changes = [description] # moto forgets it if the source is a security group
+  }
+}
 resource "aws_docdb_cluster_instance" "this" {
   lifecycle {
     ignore_changes = [ca_cert_identifier] # moto keeps its own
