@@ -3,8 +3,9 @@
 
 data "aws_partition" "current" {}
 
-# The names of the cluster, the database and the IAM roles are the same in every environment, so an account can have only one. The
-# roles of an account have no region, so one of them tells.
+# The names of the cluster, the database and the IAM roles are the same in every environment, so an account can have only one. IAM
+# roles belong to no region, so one of them tells which environment the account has. With the variables of another one, Terraform
+# would look for every resource in the wrong place, conclude that it is gone, and create it there.
 data "aws_iam_roles" "existing" {
   name_regex = "^game-session-cluster$"
 }
@@ -13,30 +14,11 @@ data "aws_iam_role" "existing" {
   for_each = data.aws_iam_roles.existing.names
 
   name = each.value
-}
-
-# Which environment this state belongs to. With the variables of another one, Terraform would look for every resource in the wrong
-# place, conclude that it is gone, and create it there.
-resource "terraform_data" "identity" {
-  input = {
-    account_id  = var.account_id
-    environment = var.environment
-    region      = var.region
-  }
 
   lifecycle {
-    ignore_changes = [input]
-
-    precondition {
-      condition = alltrue([
-        for role in data.aws_iam_role.existing : lookup(role.tags, "Environment", "") == var.environment && lookup(role.tags, "Region", "") == var.region
-      ])
-      error_message = "This account has ${join(" and ", [for role in data.aws_iam_role.existing : "the environment ${lookup(role.tags, "Environment", "?")} in ${lookup(role.tags, "Region", "?")}"])} already. An environment needs an account of its own."
-    }
-
     postcondition {
-      condition     = self.output == { account_id = var.account_id, environment = var.environment, region = var.region }
-      error_message = "This state belongs to ${self.output.environment} in ${self.output.region} of account ${self.output.account_id}, but the variables are those of ${var.environment} in ${var.region} of account ${var.account_id}. Use the variables and the backend of the same environment."
+      condition     = lookup(self.tags, "Environment", var.environment) == var.environment && lookup(self.tags, "Region", var.region) == var.region
+      error_message = "This account has the environment ${lookup(self.tags, "Environment", "?")} in ${lookup(self.tags, "Region", "?")}, but the variables are those of ${var.environment} in ${var.region}. An environment needs an account of its own, and cannot move to another region."
     }
   }
 }

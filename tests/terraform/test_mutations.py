@@ -187,7 +187,12 @@ MISTAKES = (
         "count = 0",
         "Terraform must refuse to destroy a protected environment",
     ),
-    Mistake("main.tf", "self.output == {", "true || self.output == {", "Missing expected failure"),
+    Mistake(
+        "main.tf",
+        '"Region", var.region) == var.region',
+        '"Region", var.region) != ""',
+        "Missing expected failure",
+    ),
     Mistake(
         "docdb.tf",
         "!var.db_final_snapshot",

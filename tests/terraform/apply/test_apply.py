@@ -45,6 +45,7 @@ ADDONS = (
     'aws_eks_addon.this["metrics-server"]',
 )
 REPLACED = "create, delete"
+OTHER_ENVIRONMENT = "This account has the environment dev in eu-central-1, but the variables are"
 
 
 @pytest.fixture(scope="class")
@@ -85,7 +86,7 @@ class TestLife:
         updated = {CLUSTER, NODE_GROUP, *ADDONS}
         assert plan.changes == {
             **dict.fromkeys(updated, "update"),
-            "terraform_data.addon_versions": "delete, create",
+            "terraform_data.addon_versions": REPLACED,
         }, plan.output
         assert {"version", "release_version"} <= plan.attributes[NODE_GROUP]
         environment.set(kubernetes_version="1.36")
@@ -190,11 +191,11 @@ class TestLife:
     def test_the_variables_of_another_region_are_refused(self, environment: WorkingCopy) -> None:
         zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
         plan = environment.plan(region="eu-west-1", zones=zones)
-        assert plan.failed and "This state belongs to dev in eu-central-1" in plan.output
+        assert plan.failed and OTHER_ENVIRONMENT in plan.output
         environment.set(region="eu-west-1", zones=zones, protected=False)
         before = environment.addresses()
         for result in (environment.apply(), environment.destroy()):
-            assert result.returncode != 0 and "This state belongs to dev" in result.stderr
+            assert result.returncode != 0 and OTHER_ENVIRONMENT in result.stderr
         assert environment.addresses() == before
         zones = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
         environment.set(region="eu-central-1", zones=zones, protected=True)
@@ -204,7 +205,7 @@ class TestLife:
         self, environment: WorkingCopy
     ) -> None:
         plan = environment.plan(environment="staging")
-        assert plan.failed and "This state belongs to dev" in plan.output
+        assert plan.failed and OTHER_ENVIRONMENT in plan.output
 
     def test_the_variables_of_another_account_are_refused(self, environment: WorkingCopy) -> None:
         plan = environment.plan(account_id=STAGING)
@@ -229,7 +230,7 @@ class TestLife:
         second.set(**SIMULATED, **settings)
         result = second.apply()
         assert result.returncode != 0
-        assert "This account has the environment dev in eu-central-1 already" in result.stderr
+        assert OTHER_ENVIRONMENT in result.stderr
         assert second.addresses() == []
         assert environment.plan().changes == {}
 

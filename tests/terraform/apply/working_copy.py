@@ -183,7 +183,7 @@ class WorkingCopy:
         self._settings = saved
         self.set()
         if result.returncode != 0:
-            return Plan(True, result.stdout + result.stderr, {}, {})
+            return Plan(True, result.stderr, {}, {})
         shown = self.run("show", "-json", "plan")
         assert shown.returncode == 0, shown.stderr
         changes, attributes = {}, {}
