@@ -84,6 +84,11 @@ ifeq ($(ENV),registry)
 else
 	$(BASE) init -reconfigure -backend-config=environments/$(ENV).s3.tfbackend
 	$(BASE) $* -var-file=environments/$(ENV).tfvars
+	@# Helm would wait for minutes, and then report a timeout.
+	@endpoint=$$($(BASE) output -json cluster | sed -n 's/.*"endpoint": *"\([^"]*\)".*/\1/p'); \
+		test -n "$$endpoint" || { echo "there is no cluster yet, so Argo CD can't be planned: run make infra-apply first" >&2; exit 1; }; \
+		curl --silent --insecure --max-time 10 --output /dev/null "$$endpoint/livez" \
+		|| { echo "the cluster's API at $$endpoint does not answer: connect to a network in cluster_api_private_cidrs, or add your address to cluster_api_cidrs" >&2; exit 1; }
 	$(ARGOCD) init -reconfigure -backend-config=../environments/$(ENV).s3.tfbackend -backend-config=key=argocd.tfstate
 	$(ARGOCD) $* -var-file=../environments/$(ENV).argocd.tfvars
 endif

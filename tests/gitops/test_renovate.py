@@ -13,8 +13,10 @@ CONFIGURATION = json.loads((ROOT / ".github/renovate.json").read_text())
 
 def matched(patterns: list[str]) -> list[Path]:
     """The files of the repository that match a pattern of the form `/.../`."""
-    folders = ("", ".github/workflows/", "clusters/applications/", "terraform/")
-    folders += ("terraform/argocd/", "requirements/", "clients/python/", "tests/clients/python/")
+    folders = (
+        ". .github/workflows clusters/applications terraform terraform/argocd requirements "
+        "clients/python tests/clients/python"
+    ).split()
     files = [file for folder in folders for file in (ROOT / folder).iterdir() if file.is_file()]
     return [
         file
