@@ -49,6 +49,12 @@ def test_every_chart_and_every_requirement_has_a_manager() -> None:
     assert requirements <= found
 
 
+def test_renovate_does_not_ignore_the_pins_of_the_tests() -> None:
+    """The recommended presets ignore every folder `tests`."""
+    assert ":ignoreModulesAndTests" in CONFIGURATION["ignorePresets"]
+    assert "ignorePaths" not in CONFIGURATION
+
+
 def test_every_manager_with_a_file_in_the_repository_is_enabled() -> None:
     files = {
         "dockerfile": "Dockerfile",
