@@ -30,9 +30,9 @@ TERRAFORM_RESOURCES = (
     "/eks.tf aws_eks_cluster.this",
     "/docdb.tf aws_docdb_cluster.this",
     "/network.tf aws_vpc.this",
-    "/ecr.tf aws_ecr_repository.this",
+    "/registry/main.tf aws_ecr_repository.this",
     "/iam.tf aws_iam_role.this",
-    "/github_oidc.tf aws_iam_role.release",
+    "/registry/main.tf aws_iam_role.release",
     "/monitoring.tf aws_cloudwatch_log_group.this",
     "/main.tf aws_kms_key.data",
     "/waf.tf aws_wafv2_web_acl.this",
@@ -106,7 +106,7 @@ def run_in(folder: Path, scan: Scan) -> Result:
     command = [str(CHECKOV), "--config-file", str(CONFIG), "--output", "json"]
     command += ["--framework", scan.framework, "--directory", str(folder)]
     if scan.framework == "terraform":
-        # dev creates every resource. Without these values, checkov does not see some of them.
+        # Without the values of an environment, checkov does not see some of the resources.
         command += ["--var-file", str(folder / "environments/dev.tfvars")]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
     try:
