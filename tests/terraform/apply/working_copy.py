@@ -6,7 +6,8 @@ import platform
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -165,23 +166,20 @@ class WorkingCopy:
 
     def set(self, **settings: Any) -> None:
         """Change variables from now on."""
-        self._settings = {**self._settings, **settings}
-        text = json.dumps(self._settings)
-        (self.folder / "changed.auto.tfvars.json").write_text(text)
+        self._settings |= settings
 
-    def _arguments(self) -> list[str]:
+    @contextmanager
+    def _with(self, settings: dict[str, Any]) -> Iterator[list[str]]:
+        """The arguments that name the variables, with these settings in addition."""
+        file = self.folder / "changed.auto.tfvars.json"
+        file.write_text(json.dumps(self._settings | settings))
         # The file with the changes comes last, so that it wins.
-        changed = self.folder / "changed.auto.tfvars.json"
-        files = [self.variables, *([changed] if changed.exists() else [])]
-        return ["-no-color", "-input=false", *(f"-var-file={file}" for file in files)]
+        yield ["-no-color", "-input=false", f"-var-file={self.variables}", f"-var-file={file}"]
 
-    def plan(self, *options: str, **settings: Any) -> Plan:
+    def plan(self, **settings: Any) -> Plan:
         """Plan with these settings, which are not kept. Nothing is changed."""
-        saved = self._settings
-        self.set(**settings)
-        result = self.run("plan", "-out=plan", *self._arguments(), *options)
-        self._settings = saved
-        self.set()
+        with self._with(settings) as arguments:
+            result = self.run("plan", "-out=plan", *arguments)
         if result.returncode != 0:
             return Plan(True, result.stderr, {}, {})
         shown = self.run("show", "-json", "plan")
@@ -194,13 +192,15 @@ class WorkingCopy:
                 attributes[resource["address"]] = changed_attributes(change)
         return Plan(False, result.stdout, changes, attributes)
 
-    def apply(self) -> subprocess.CompletedProcess[str]:
-        """Apply with the current settings. Does not raise if Terraform fails."""
-        return self.run("apply", "-auto-approve", *self._arguments())
+    def apply(self, **settings: Any) -> subprocess.CompletedProcess[str]:
+        """Apply with these settings, which are not kept. Does not raise if Terraform fails."""
+        with self._with(settings) as arguments:
+            return self.run("apply", "-auto-approve", *arguments)
 
-    def destroy(self) -> subprocess.CompletedProcess[str]:
+    def destroy(self, **settings: Any) -> subprocess.CompletedProcess[str]:
         """Destroy everything. Does not raise if Terraform fails."""
-        return self.run("destroy", "-auto-approve", *self._arguments())
+        with self._with(settings) as arguments:
+            return self.run("destroy", "-auto-approve", *arguments)
 
     def addresses(self) -> list[str]:
         """What is in the state."""
