@@ -33,7 +33,7 @@ def promote(repository: Repository, source: str, target: str, ecr: str | None) -
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="gitops",
-        description="Deploy a build by committing its image tag to an overlay, or summarise a plan.",
+        description="Deploy a build with a commit to an overlay, or summarise a Terraform plan.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("bump", help="deploy a newer image to the first environment")
