@@ -217,7 +217,7 @@ resource "aws_iam_role" "this" {
   name               = "game-session-${each.key}"
   assume_role_policy = each.value.trust
 
-  tags = { Name = "game-session-${each.key}" }
+  tags = { Name = "game-session-${each.key}", Region = var.region }
 }
 
 resource "aws_iam_role_policy_attachment" "this" {

@@ -3,21 +3,22 @@
 
 data "aws_partition" "current" {}
 
-# Which environment this state belongs to. With the variables of another one, Terraform would look for every resource in the wrong
-# place, conclude that it is gone, and create it there.
-resource "terraform_data" "identity" {
-  input = {
-    account_id  = var.account_id
-    environment = var.environment
-    region      = var.region
-  }
+# The names of the cluster, the database and the IAM roles are the same in every environment, so an account can have only one. IAM
+# roles belong to no region, so one of them tells which environment the account has. With the variables of another one, Terraform
+# would look for every resource in the wrong place, conclude that it is gone, and create it there.
+data "aws_iam_roles" "existing" {
+  name_regex = "^game-session-cluster$"
+}
+
+data "aws_iam_role" "existing" {
+  for_each = data.aws_iam_roles.existing.names
+
+  name = each.value
 
   lifecycle {
-    ignore_changes = [input]
-
     postcondition {
-      condition     = self.output == { account_id = var.account_id, environment = var.environment, region = var.region }
-      error_message = "This state belongs to ${self.output.environment} in ${self.output.region} of account ${self.output.account_id}, but the variables are those of ${var.environment} in ${var.region} of account ${var.account_id}. Use the variables and the backend of the same environment."
+      condition     = lookup(self.tags, "Environment", var.environment) == var.environment && lookup(self.tags, "Region", var.region) == var.region
+      error_message = "This account has the environment ${lookup(self.tags, "Environment", "?")} in ${lookup(self.tags, "Region", "?")}, but the variables are those of ${var.environment} in ${var.region}. An environment needs an account of its own, and cannot move to another region."
     }
   }
 }
@@ -48,9 +49,17 @@ locals {
   }
 }
 
-# Until version 0.2.0, the base of dev created the repository. registry/ takes it over, so it must not be destroyed here.
+# In earlier states, the base of dev has the repository. registry/ imports it, and until then other environments pull from it.
 removed {
   from = aws_ecr_repository.this
+
+  lifecycle {
+    destroy = false
+  }
+}
+
+removed {
+  from = aws_ecr_repository_policy.this
 
   lifecycle {
     destroy = false

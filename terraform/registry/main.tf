@@ -9,19 +9,20 @@ locals {
   host       = "token.actions.githubusercontent.com"
 }
 
-# The state must not be used with the variables of another account or region.
-resource "terraform_data" "identity" {
-  input = {
-    account_id = var.account_id
-    region     = var.region
-  }
+# A registry cannot move. With the variables of another region, Terraform would not find the repository, and create another one.
+data "aws_iam_roles" "existing" {
+  name_regex = "^game-session-release$"
+}
+
+data "aws_iam_role" "existing" {
+  for_each = data.aws_iam_roles.existing.names
+
+  name = each.value
 
   lifecycle {
-    ignore_changes = [input]
-
     postcondition {
-      condition     = self.output == { account_id = var.account_id, region = var.region }
-      error_message = "This state belongs to the registry in ${self.output.region} of account ${self.output.account_id}, but the variables are those of ${var.region} of account ${var.account_id}. A registry cannot move."
+      condition     = lookup(self.tags, "Region", var.region) == var.region
+      error_message = "The registry of this account is in ${lookup(self.tags, "Region", "?")}, but the variables are those of ${var.region}. A registry cannot move."
     }
   }
 }
@@ -147,7 +148,7 @@ resource "aws_iam_role" "release" {
     }]
   })
 
-  tags = { Name = "game-session-release" }
+  tags = { Name = "game-session-release", Region = var.region }
 }
 
 resource "aws_iam_role_policy" "release" {

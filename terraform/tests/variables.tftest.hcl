@@ -116,15 +116,36 @@ run "rejects_a_release_of_another_version" {
   expect_failures = [var.node_release_version]
 }
 
-run "rejects_the_state_of_another_region" {
+run "rejects_the_account_of_another_region" {
   command = plan
 
-  variables {
-    region = "eu-west-1"
-    zones  = ["eu-west-1a", "eu-west-1b", "eu-west-1c"]
+  override_data {
+    target = data.aws_iam_roles.existing
+    values = { names = ["game-session-cluster"] }
   }
 
-  expect_failures = [terraform_data.identity]
+  override_data {
+    target = data.aws_iam_role.existing
+    values = { tags = { Region = "eu-west-1" } }
+  }
+
+  expect_failures = [data.aws_iam_role.existing]
+}
+
+run "rejects_the_account_of_another_environment" {
+  command = plan
+
+  override_data {
+    target = data.aws_iam_roles.existing
+    values = { names = ["game-session-cluster"] }
+  }
+
+  override_data {
+    target = data.aws_iam_role.existing
+    values = { tags = { Environment = "load" } }
+  }
+
+  expect_failures = [data.aws_iam_role.existing]
 }
 
 run "rejects_two_issuers" {
@@ -227,8 +248,7 @@ run "rejects_an_unknown_environment" {
 }
 
 run "rejects_production_without_protection" {
-  command   = plan
-  state_key = "production"
+  command = plan
 
   variables {
     environment          = "prod"

@@ -247,7 +247,7 @@ def replacements_create_before_they_destroy(outcome: Outcome) -> Iterator[str]:
         ("aws_docdb_cluster_parameter_group", "name_prefix"),
     ):
         for resource in resources_of_type(outcome, kind):
-            # If only the name is set, the provider computes a prefix, for which the mock makes up a text.
+            # If only the name is set, the prefix is computed, and the mock makes up a text.
             if not str(resource.values[attribute]).startswith("game-session-"):
                 yield f"{resource.address} has a name of its own, so it is destroyed first"
     for group in resources_of_type(outcome, "aws_eks_node_group"):

@@ -80,7 +80,7 @@ MISTAKES = (
     Mistake(
         "iam.tf",
         "game-api-create-indexes      = { password = local.policies.password }",
-        "game-api-create-indexes = { password = local.policies.password, l = local.policies.service_logs }",
+        "game-api-create-indexes = { p = local.policies.password, l = local.policies.no_data }",
         "the index job may",
     ),
     Mistake("iam.tf", "cluster/${local.cluster_name}", "cluster/*", "trusts pods of any cluster"),
@@ -187,7 +187,12 @@ MISTAKES = (
         "count = 0",
         "Terraform must refuse to destroy a protected environment",
     ),
-    Mistake("main.tf", "self.output == {", "true || self.output == {", "Missing expected failure"),
+    Mistake(
+        "main.tf",
+        '"Region", var.region) == var.region',
+        '"Region", var.region) != ""',
+        "Missing expected failure",
+    ),
     Mistake(
         "docdb.tf",
         "!var.db_final_snapshot",

@@ -61,12 +61,18 @@ run "rejects_invalid_variables" {
   expect_failures = [var.account_id, var.github_repository, var.reader_account_ids, var.region]
 }
 
-run "rejects_another_account" {
+run "rejects_the_account_of_another_region" {
   command = plan
 
-  variables {
-    account_id = "999999999999"
+  override_data {
+    target = data.aws_iam_roles.existing
+    values = { names = ["game-session-release"] }
   }
 
-  expect_failures = [terraform_data.identity]
+  override_data {
+    target = data.aws_iam_role.existing
+    values = { tags = { Region = "eu-west-1" } }
+  }
+
+  expect_failures = [data.aws_iam_role.existing]
 }
