@@ -1,1 +1,1 @@
-"""Commands that deploy a build by committing its image tag to an environment's overlay."""
+"""Commands that deploy a build by committing its image tag, and that summarise Terraform plans."""

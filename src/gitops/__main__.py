@@ -1,4 +1,4 @@
-"""The command line of `make bump` and `make promote`."""
+"""The command line of `make bump` and `make promote`, and of the summaries of Terraform plans."""
 
 import argparse
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 from gitops import overlay
 from gitops.bump import bump
 from gitops.errors import GitOpsError
+from gitops.plan_summary import summarise
 from gitops.promote import plan, push
 from gitops.repository import MAIN, Repository
 
@@ -31,7 +32,8 @@ def promote(repository: Repository, source: str, target: str, ecr: str | None) -
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="gitops", description="Deploy a build by committing its image tag to an overlay."
+        prog="gitops",
+        description="Deploy a build with a commit to an overlay, or summarise a Terraform plan.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     command = commands.add_parser("bump", help="deploy a newer image to the first environment")
@@ -41,6 +43,10 @@ def parse_arguments() -> argparse.Namespace:
     command.add_argument("source", help="the environment that has the image")
     command.add_argument("target", help="the next environment, which will get the image")
     command.add_argument("--ecr", help="check that this ECR repository has the image")
+    command = commands.add_parser(
+        "summary", help="read `terraform show -json PLAN`, and print what it changes"
+    )
+    command.add_argument("environment", help="whose plan it is, for the title")
     return parser.parse_args()
 
 
@@ -51,6 +57,8 @@ def main() -> None:
     try:
         if arguments.command == "bump":
             print(bump(repository, arguments.environment, arguments.tag))
+        elif arguments.command == "summary":
+            print(summarise(sys.stdin.read(), arguments.environment), end="")
         else:
             print(promote(repository, arguments.source, arguments.target, arguments.ecr))
     except GitOpsError as error:

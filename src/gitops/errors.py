@@ -2,4 +2,4 @@
 
 
 class GitOpsError(Exception):
-    """The command failed and deployed nothing. The message tells the user why."""
+    """The command failed and changed nothing. The message tells the user why."""

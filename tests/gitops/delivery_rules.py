@@ -18,6 +18,17 @@ NAMESPACES = {"gaming-namespace", "monitoring-namespace", "data-namespace"}
 
 RELEASE_CLIENTS = ".github/workflows/release-clients.yaml"
 
+INFRA = ".github/workflows/infra.yaml"
+
+PLANNED = [*overlay.ENVIRONMENTS, "registry"]
+"""What the workflow `infra` plans."""
+
+FROM_THIS_REPOSITORY = (
+    "github.event_name == 'schedule' || "
+    "github.event.pull_request.head.repo.full_name == github.repository"
+)
+"""The condition that leaves out pull requests from forks."""
+
 CLIENTS = {"python": "pypi", "typescript": "npm", "unity": "unity"}
 """The environment of GitHub from which each client is published."""
 
@@ -245,6 +256,68 @@ def only_the_tag_of_a_client_publishes_it(tree: Tree) -> Iterator[str]:
             yield f"{client}: the version in the tag is not checked first"
 
 
+def workflows_only_plan(tree: Tree) -> Iterator[str]:
+    """No workflow changes AWS with Terraform, and only one plans."""
+    for name, workflow in tree.workflows().items():
+        for step in steps(workflow):
+            script = step.get("run", "").replace("\\\n", " ")
+            for command in re.findall(r"\bterraform (?:-\S+ +)*(\w+)", script):
+                if name != "infra" or command not in ("init", "plan", "show"):
+                    yield f"{name}: runs terraform {command}"
+            for target in re.findall(r"\bmake (infra-(?!test\b)\S+)", script):
+                yield f"{name}: runs make {target}"
+            for plan in re.findall(r"\bterraform (?:-\S+ +)*plan .*", script):
+                if "-lock=false" not in plan or "-input=false" not in plan:
+                    yield f"{name}: a plan takes the lock, or asks: {plan}"
+                if ">/dev/null" not in plan:
+                    yield f"{name}: the log shows the values in the plan"
+
+
+def a_plan_cannot_write(tree: Tree) -> Iterator[str]:
+    """The job with credentials for AWS can't write to GitHub. Those that can run no other code."""
+    workflow, text = tree.workflows()["infra"], tree.text(INFRA)
+    events = workflow["on"]
+    if events.keys() != {"pull_request", "schedule"}:
+        yield f"plans are made by {sorted(events)}"
+        return
+    if "terraform/**" not in events["pull_request"]["paths"]:
+        yield f"only changes of {events['pull_request']['paths']} are planned"
+    if "secrets." in text:
+        yield "a plan uses a stored secret"
+    permissions = {
+        "plan": {"contents": "read", "id-token": "write"},
+        "comment": {"pull-requests": "write"},
+        "drift": {"issues": "write"},
+    }
+    for name, job in workflow["jobs"].items():
+        if job.get("permissions") != permissions.get(name):
+            yield f"{name}: the permissions are {job.get('permissions')}"
+        if name != "plan" and any("uses" in step for step in job["steps"]):
+            yield f"{name}: runs an action, but may write to GitHub"
+        if job["strategy"]["matrix"] != {"environment": PLANNED}:
+            yield f"{name}: the environments are {job['strategy']['matrix']}"
+    plan = workflow["jobs"]["plan"]
+    if plan.get("if") != FROM_THIS_REPOSITORY:
+        yield f"plans are made if {plan.get('if')}"
+    account = "${{ matrix.environment == 'registry' && 'dev' || matrix.environment }}"
+    if plan.get("environment") != f"{account}-plan":
+        yield f"plans are made in the environment {plan.get('environment')}"
+    if plan["outputs"] != {name: f"${{{{ steps.plan.outputs.{name} }}}}" for name in PLANNED}:
+        yield f"the outputs are {plan['outputs']}"
+
+
+def terraform_has_one_version(tree: Tree) -> Iterator[str]:
+    """All workflows install the same version of Terraform."""
+    versions = {
+        step["with"]["terraform_version"]
+        for workflow in tree.workflows().values()
+        for step in steps(workflow)
+        if "hashicorp/setup-terraform@" in step.get("uses", "")
+    }
+    if len(versions) != 1:
+        yield f"the workflows install Terraform {sorted(map(str, versions))}"
+
+
 def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
     """The image has a pinned base, pinned dependencies and labels, and no build tools."""
     text = tree.text("Dockerfile")
@@ -305,6 +378,9 @@ RULES: tuple[Rule, ...] = (
     workflows_have_few_permissions,
     only_changes_to_the_image_start_a_release,
     only_the_tag_of_a_client_publishes_it,
+    workflows_only_plan,
+    a_plan_cannot_write,
+    terraform_has_one_version,
     the_image_is_pinned_and_minimal,
     workflows_call_existing_make_targets,
     promotions_follow_the_order_of_environments,

@@ -11,11 +11,14 @@ import yaml
 
 from tests.gitops import rules as manifest_rules
 from tests.gitops.tree import ROOT, Tree, requires
-from tests.terraform import access_rules
+from tests.terraform import access_rules, api_models, policies
 from tests.terraform.configurations import CONFIGURATIONS, ENVIRONMENTS, Outcome, Terraform
 from tests.terraform.rules import REGISTRY_RULES, RULES, Rule
 
 pytestmark = pytest.mark.timeout(900)  # Terraform is slow on a busy machine.
+
+COMMON_RULES: tuple[Rule, ...] = (*policies.RULES, *api_models.RULES)
+"""The rules for all environments and for the registry."""
 
 
 def test_the_code_is_formatted() -> None:
@@ -48,7 +51,9 @@ def test_the_argocd_configuration_passes_its_tests(terraform: Terraform, environ
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS)
-@pytest.mark.parametrize("rule", (*RULES, *access_rules.RULES), ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize(
+    "rule", (*RULES, *access_rules.RULES, *COMMON_RULES), ids=lambda rule: rule.__name__
+)
 def test_a_rule_holds(base: dict[str, Outcome], environment: str, rule: Rule) -> None:
     assert list(rule(base[environment])) == []
 
@@ -57,7 +62,7 @@ def test_the_configuration_of_the_registry_passes_its_tests(registry: Outcome) -
     assert registry.passed, registry.diagnostics
 
 
-@pytest.mark.parametrize("rule", REGISTRY_RULES, ids=lambda rule: rule.__name__)
+@pytest.mark.parametrize("rule", (*REGISTRY_RULES, *COMMON_RULES), ids=lambda rule: rule.__name__)
 def test_a_rule_holds_for_the_registry(registry: Outcome, rule: Rule) -> None:
     assert list(rule(registry)) == []
 

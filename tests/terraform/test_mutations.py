@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.terraform import access_rules
+from tests.terraform import access_rules, api_models, policies
 from tests.terraform.configurations import Terraform
 from tests.terraform.rules import REGISTRY_RULES, RULES
 
@@ -298,6 +298,99 @@ MISTAKES = (
         "the project must allow only this repository",
         "argocd",
     ),
+    Mistake(
+        "iam.tf",
+        '"secretsmanager:GetSecretValue"',
+        '"secretsmanager:GetSecretsValue"',
+        "UNKNOWN_ACTION: Unknown action secretsmanager:GetSecretsValue",
+    ),
+    Mistake(
+        "iam.tf",
+        "}:nodegroup/$",
+        "}:cluster/$",
+        "RESOURCE_MISMATCH: {'action': 'eks:DescribeNodegroup'",
+    ),
+    Mistake(
+        "iam.tf",
+        'Condition = { StringEquals = { "aws:SourceAccount"',
+        'Condition = { StringEqual = { "aws:SourceAccount"',
+        "UNKNOWN_OPERATOR: StringEqual",
+    ),
+    Mistake(
+        "policies/aws-load-balancer-controller.json",
+        '"ec2:DescribeVpcs"',
+        '"ec2:DescribeVpc"',
+        "UNKNOWN_ACTION: Unknown action ec2:DescribeVpc",
+    ),
+    Mistake(
+        "policies/key-actions.json",
+        'kms:Decrypt"',
+        'kms:Decypt"',
+        "aws_kms_key.images.policy: UNKNOWN_ACTION: Unknown action kms:Decypt",
+        "registry",
+    ),
+    Mistake(
+        "registry/main.tf",
+        '"ecr:PutImage"',
+        '"ecr:PushImage"',
+        "UNKNOWN_ACTION: Unknown action ecr:PushImage",
+        "registry",
+    ),
+    Mistake(
+        "eks.tf",
+        '"AL2023_x86_64_STANDARD"',
+        '"AL2023_x86_64"',
+        "the ami_type AL2023_x86_64, which eks does not know",
+    ),
+    Mistake(
+        "eks.tf",
+        'support_type = "STANDARD"',
+        'support_type = "BASIC"',
+        "the upgrade_policy.support_type BASIC, which eks",
+    ),
+    Mistake(
+        "monitoring.tf",
+        'missing = "ignore"',
+        'missing = "ignored"',
+        "the treat_missing_data ignored, which cloudwatch does not know",
+    ),
+    Mistake(
+        "monitoring.tf",
+        '}/audit"',
+        '}/audit log"',
+        "the name /aws/docdb/game-session-db/audit log, which does not match",
+    ),
+    Mistake(
+        "monitoring.tf",
+        "= notification.value",
+        "= -notification.value",
+        "the notification.threshold -80, but the smallest value is 0",
+    ),
+    Mistake(
+        "cognito.tf",
+        "retry_grace_period_seconds = 30",
+        "retry_grace_period_seconds = 90",
+        "retry_grace_period_seconds 90, but the largest value is 60",
+    ),
+    Mistake(
+        "cognito.tf",
+        "scope_name        = scope.key",
+        'scope_name        = "role/${scope.key}"',
+        "the scope.scope_name role/admin, which does not match",
+    ),
+    Mistake(
+        "waf.tf",
+        'name = "authorization"',
+        'name = ""',
+        "the redacted_fields.single_header.name , but the smallest length is 1",
+    ),
+    Mistake(
+        "registry/main.tf",
+        'filter      = "sha256-*"',
+        'filter      = "sha256:*"',
+        "image_tag_mutability_exclusion_filter.filter sha256:*, which does not match",
+        "registry",
+    ),
 )
 
 
@@ -313,7 +406,11 @@ def test_a_mistake_is_detected(tmp_path: Path, terraform: Terraform, mistake: Mi
     options = ["-filter=tests/base.tftest.hcl"] if only_base else []
     outcome = copy.test(mistake.configuration, "prod", *options)
     messages = [outcome.diagnostics]
-    rules = {".": (*RULES, *access_rules.RULES), "registry": REGISTRY_RULES}
+    common = (*policies.RULES, *api_models.RULES)
+    rules = {
+        ".": (*RULES, *access_rules.RULES, *common),
+        "registry": (*REGISTRY_RULES, *common),
+    }
     if outcome.resources:
         for rule in rules.get(mistake.configuration, ()):
             messages += rule(outcome)
