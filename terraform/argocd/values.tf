@@ -15,19 +15,35 @@ locals {
       redis          = ["50m", "64Mi", "256Mi"]
       haproxy        = ["25m", "64Mi", "128Mi"]
       sentinel       = ["25m", "32Mi", "128Mi"]
+      script         = ["10m", "16Mi", "64Mi"]
     } : component => { requests = { cpu = sizes[0], memory = sizes[1] }, limits = { memory = sizes[2] } }
   }
 
   # While nodes roll, one of two replicas keeps running.
   disruption_budget = { enabled = var.highly_available, maxUnavailable = 1 }
 
+  # The chart has a policy for each component, but not for a highly available Redis. Its pods and their proxies are reached only by
+  # pods of this namespace, and ask them for a password.
+  redis_policy = {
+    apiVersion = "networking.k8s.io/v1"
+    kind       = "NetworkPolicy"
+    metadata   = { name = "argocd-redis-ha", namespace = "argocd" }
+    spec = {
+      podSelector = { matchExpressions = [{ key = "app", operator = "In", values = ["redis-ha", "redis-ha-haproxy"] }] }
+      policyTypes = ["Ingress"]
+      ingress     = [{ from = [{ podSelector = {} }] }]
+    }
+  }
+
   values = {
     global = {
       # The latest patch release of the minor version that the chart installs.
       image = { tag = "v3.2.11" }
-      # Only the components that need each other reach each other. A policy for the whole namespace would cut off the Redis of a highly
-      # available Argo CD, which asks for a password instead.
-      networkPolicy = { create = true }
+      # Only the components that need each other reach each other. What they reach outside, such as git, is not restricted, and a
+      # port-forward to the server still works.
+      networkPolicy = { create = true, defaultDenyIngress = true }
+      # Replicas run on different nodes: by preference, or always if Argo CD has to survive the loss of one.
+      affinity = { podAntiAffinity = var.highly_available ? "hard" : "soft" }
     }
 
     configs = {
@@ -65,10 +81,17 @@ locals {
       enabled             = var.highly_available
       redis               = { resources = local.resources.redis }
       sentinel            = { resources = local.resources.sentinel }
-      haproxy             = { resources = local.resources.haproxy }
       podDisruptionBudget = { maxUnavailable = 1 }
+      splitBrainDetection = { resources = local.resources.script }
+      haproxy = {
+        resources           = local.resources.haproxy
+        podDisruptionBudget = { maxUnavailable = 1 }
+        # As in Argo CD's own manifests. Otherwise HAProxy reserves memory for as many connections as the node has file descriptors.
+        extraConfig = "global\n  maxconn 4096\n"
+      }
     }
-    dex = { enabled = false }
+    extraObjects = [for policy in [local.redis_policy] : policy if var.highly_available]
+    dex          = { enabled = false }
 
     notifications = {
       enabled   = var.notifications_secret_arn != null

@@ -1,4 +1,4 @@
-"""The repository follows the rules in `rules`, `access_rules` and `delivery_rules`."""
+"""The repository follows the rules in `rules` and in the modules named `*_rules`."""
 
 import re
 import ssl
@@ -6,12 +6,12 @@ import time
 
 import pytest
 
-from tests.gitops import access_rules, delivery_rules, rules
+from tests.gitops import access_rules, delivery_rules, platform_rules, rules
 from tests.gitops.rules import Rule
 from tests.gitops.tree import FACTS, ROOT, Tree
 
 ONE_YEAR = 365 * 86400
-RULES = (*rules.RULES, *access_rules.RULES, *delivery_rules.RULES)
+RULES = (*rules.RULES, *access_rules.RULES, *delivery_rules.RULES, *platform_rules.RULES)
 
 
 @pytest.fixture(scope="session")

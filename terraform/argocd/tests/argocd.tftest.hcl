@@ -80,8 +80,50 @@ run "argocd" {
   }
 
   assert {
-    condition     = yamldecode(helm_release.argocd.values[0]).global.networkPolicy.create
+    condition = alltrue([
+      for part in [
+        yamldecode(helm_release.argocd.values[0])["redis-ha"].redis,
+        yamldecode(helm_release.argocd.values[0])["redis-ha"].sentinel,
+        yamldecode(helm_release.argocd.values[0])["redis-ha"].splitBrainDetection,
+        yamldecode(helm_release.argocd.values[0])["redis-ha"].haproxy,
+      ] : can(part.resources.requests.memory) && can(part.resources.limits.memory)
+    ])
+    error_message = "every container of a highly available Redis must have requests, and a limit of its memory"
+  }
+
+  assert {
+    condition = alltrue([
+      for part in [
+        yamldecode(helm_release.argocd.values[0])["redis-ha"],
+        yamldecode(helm_release.argocd.values[0])["redis-ha"].haproxy,
+      ] : try(part.podDisruptionBudget.maxUnavailable, 0) == 1
+    ])
+    error_message = "a highly available Redis and its proxies must have a disruption budget"
+  }
+
+  assert {
+    condition     = strcontains(yamldecode(helm_release.argocd.values[0])["redis-ha"].haproxy.extraConfig, "maxconn")
+    error_message = "the number of connections must limit the memory of HAProxy"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).global.affinity.podAntiAffinity == (var.highly_available ? "hard" : "soft")
+    error_message = "replicas must run on different nodes if Argo CD is highly available"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.argocd.values[0]).global.networkPolicy.create &&
+      yamldecode(helm_release.argocd.values[0]).global.networkPolicy.defaultDenyIngress
+    )
     error_message = "network policies must protect Argo CD"
+  }
+
+  assert {
+    condition = [
+      for policy in yamldecode(helm_release.argocd.values[0]).extraObjects : policy.spec.podSelector.matchExpressions[0].values
+    ] == [for pods in [["redis-ha", "redis-ha-haproxy"]] : pods if var.highly_available]
+    error_message = "the pods of a highly available Redis must be reachable for Argo CD"
   }
 
   assert {
@@ -128,6 +170,20 @@ run "reads_a_private_repository" {
   assert {
     condition     = !strcontains(helm_release.bootstrap.values[0], "mock-key")
     error_message = "the deploy key must not be in the values that a plan shows"
+  }
+}
+
+run "leaves_out_the_controllers" {
+  command = plan
+
+  variables {
+    cluster_autoscaler       = false
+    load_balancer_controller = false
+  }
+
+  assert {
+    condition     = keys(local.cluster_secret.metadata.labels) == ["argocd.argoproj.io/secret-type", "environment"]
+    error_message = "without its label, a controller must not be installed"
   }
 }
 
