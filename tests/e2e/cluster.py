@@ -202,7 +202,7 @@ def bootstrap_manifests(secret_arn: str) -> list[dict[str, Any]]:
     variables = {
         "repository_url": f"file://{REMOTE}",
         "repository_revision": "main",
-        # The chart of the controller is on the internet, and the controller is optional.
+        # The charts of these two are on the internet, and both are optional.
         "cluster_autoscaler": False,
         "load_balancer_controller": False,
     }
