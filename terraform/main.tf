@@ -4,8 +4,8 @@
 data "aws_partition" "current" {}
 
 # The names of the cluster, the database and the IAM roles are the same in every environment, so an account can have only one. IAM
-# roles belong to no region, so one of them tells which environment the account has. With the variables of another one, Terraform
-# would look for every resource in the wrong place, conclude that it is gone, and create it there.
+# roles belong to no region, so the tags of one of them tell which environment the account has. The variable `zones` is compared with
+# them: its validation is an error in every plan, while a postcondition is only a warning in the plan of a `destroy`.
 data "aws_iam_roles" "existing" {
   name_regex = "^game-session-cluster$"
 }
@@ -14,13 +14,14 @@ data "aws_iam_role" "existing" {
   for_each = data.aws_iam_roles.existing.names
 
   name = each.value
+}
 
-  lifecycle {
-    postcondition {
-      condition     = lookup(self.tags, "Environment", var.environment) == var.environment && lookup(self.tags, "Region", var.region) == var.region
-      error_message = "This account has the environment ${lookup(self.tags, "Environment", "?")} in ${lookup(self.tags, "Region", "?")}, but the variables are those of ${var.environment} in ${var.region}. An environment needs an account of its own, and cannot move to another region."
-    }
-  }
+locals {
+  # What the account has, as environment and region. Empty before the first apply.
+  existing = [
+    for role in data.aws_iam_role.existing :
+    { environment = lookup(role.tags, "Environment", var.environment), region = lookup(role.tags, "Region", var.region) }
+  ]
 }
 
 # `terraform destroy` plans everything before it destroys anything, and stops if one resource of the plan may not be destroyed. The

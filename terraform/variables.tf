@@ -378,4 +378,14 @@ variable "zones" {
     condition     = length(var.zones) == 3 && length(distinct(var.zones)) == 3 && alltrue([for zone in var.zones : startswith(zone, var.region)])
     error_message = "zones must be three different zones of the region."
   }
+
+  # With the variables of another region or environment, Terraform would look for every resource in the wrong place, conclude that it is
+  # gone, and create it there, or forget it.
+  validation {
+    condition = alltrue([
+      for existing in local.existing :
+      existing.environment == var.environment && alltrue([for zone in var.zones : startswith(zone, existing.region)])
+    ])
+    error_message = "This account has ${join(" and ", [for existing in local.existing : "the environment ${existing.environment} in ${existing.region}"])}, but the variables are those of ${var.environment} in ${var.region}. An environment needs an account of its own, and cannot move to another region."
+  }
 }

@@ -150,6 +150,11 @@ resource "aws_iam_role" "release" {
   })
 
   tags = { Name = "game-session-release", Region = var.region }
+
+  # The role belongs to no region, so it stops a `destroy` with the variables of another one, too.
+  lifecycle {
+    prevent_destroy = true
+  }
 }
 
 resource "aws_iam_role_policy" "release" {

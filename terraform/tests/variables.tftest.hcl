@@ -129,7 +129,7 @@ run "rejects_the_account_of_another_region" {
     values = { tags = { Region = "eu-west-1" } }
   }
 
-  expect_failures = [data.aws_iam_role.existing]
+  expect_failures = [var.zones]
 }
 
 run "rejects_the_account_of_another_environment" {
@@ -145,7 +145,7 @@ run "rejects_the_account_of_another_environment" {
     values = { tags = { Environment = "load" } }
   }
 
-  expect_failures = [data.aws_iam_role.existing]
+  expect_failures = [var.zones]
 }
 
 run "rejects_two_issuers" {

@@ -124,6 +124,7 @@ def test_the_database_and_the_registry_may_not_be_destroyed() -> None:
             "aws_kms_key.images",
             "aws_ecr_repository.this",
             "aws_iam_openid_connect_provider.github",
+            "aws_iam_role.release",
         ],
         "bootstrap/main.tf": ["aws_s3_bucket.state"],
     }

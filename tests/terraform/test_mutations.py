@@ -188,9 +188,9 @@ MISTAKES = (
         "Terraform must refuse to destroy a protected environment",
     ),
     Mistake(
-        "main.tf",
-        '"Region", var.region) == var.region',
-        '"Region", var.region) != ""',
+        "variables.tf",
+        "startswith(zone, existing.region)",
+        'existing.region != ""',
         "Missing expected failure",
     ),
     Mistake(
