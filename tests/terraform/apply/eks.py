@@ -58,6 +58,17 @@ def found(things: dict[Any, Any], key: Any, kind: str) -> Any:
     return things[key]
 
 
+def repeated(body: Document, existing: Document, message: str) -> Document:
+    """The answer to a request that creates what exists. Raises Refused if it is another request.
+
+    The provider repeats a request whose answer is late, with the same token.
+    """
+    token = "clientRequestToken"
+    if body.get(token) is None or body[token] != existing.get(token):
+        raise Refused(409, "ResourceInUseException", message)
+    return existing
+
+
 class Eks:
     """The clusters of one account in all regions."""
 
@@ -94,8 +105,8 @@ class Eks:
 
     def create_cluster(self, request: Request) -> Document:
         body, region, name = request.body, request.region, request.body["name"]
-        if (region, name) in self.clusters:
-            raise Refused(409, "ResourceInUseException", f"Cluster already exists: {name}")
+        if existing := self.clusters.get((region, name)):
+            return {"cluster": repeated(body, existing.values, f"Cluster already exists: {name}")}
         ec2, network = self._ec2(region), dict(body["resourcesVpcConfig"])
         (subnet,) = ec2.describe_subnets(SubnetIds=network["subnetIds"][:1])["Subnets"]
         group = ec2.create_security_group(
@@ -158,8 +169,8 @@ class Eks:
 
     def create_node_group(self, request: Request) -> Document:
         cluster, body, name = self._cluster(request), request.body, request.body["nodegroupName"]
-        if name in cluster.node_groups:
-            raise Refused(409, "ResourceInUseException", f"NodeGroup already exists: {name}")
+        if existing := cluster.node_groups.get(name):
+            return {"nodegroup": repeated(body, existing, f"NodeGroup already exists: {name}")}
         version = body.get("version") or cluster.values["version"]
         cluster.node_groups[name] = {
             "capacityType": "ON_DEMAND",
