@@ -55,7 +55,7 @@ checkov: $(VENV)/dev $(VENV)/checkov/installed  ## Scan the infrastructure and t
 	$(BIN)/python -m pytest tests/checkov -o addopts= --quiet
 
 infra-test: $(VENV)/dev  ## Run the tests of Terraform; they don't connect to AWS
-	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 --ignore=tests/terraform/apply $(ARGS)
+	$(BIN)/python -m pytest tests/terraform -o addopts= -ra --durations=5 -n 2 --ignore=tests/terraform/apply $(ARGS)
 
 infra-apply-test: $(VENV)/dev  ## Apply, upgrade, resize and destroy the infrastructure on a stand-in for AWS, 12 minutes (QUICK=1: 6)
 	$(BIN)/python -m pytest tests/terraform/apply -o addopts= -ra --durations=0 -n 2 --dist loadscope $(if $(QUICK),-m quick) $(ARGS)

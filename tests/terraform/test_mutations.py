@@ -80,7 +80,7 @@ MISTAKES = (
     Mistake(
         "iam.tf",
         "game-api-create-indexes      = { password = local.policies.password }",
-        "game-api-create-indexes = { p = local.policies.password, l = local.policies.no_data }",
+        "game-api-create-indexes = { p = local.policies.password, l = local.policies.flow_logs }",
         "the index job may",
     ),
     Mistake("iam.tf", "cluster/${local.cluster_name}", "cluster/*", "trusts pods of any cluster"),
