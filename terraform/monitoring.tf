@@ -323,7 +323,7 @@ locals {
       { title = "DocumentDB: free memory (bytes)", stats = ["Minimum"], metrics = [["AWS/DocDB", "FreeableMemory", "DBClusterIdentifier", local.database]] },
     ],
     [
-      { title = "Nodes: CPU (%)", stats = ["Average", "Maximum"], search = "{AWS/EC2,AutoScalingGroupName} MetricName=\"CPUUtilization\" \"eks-game-session-nodes\"" },
+      { title = "Nodes: CPU (%)", stats = ["Average", "Maximum"], search = "{AWS/EC2,AutoScalingGroupName} MetricName=\"CPUUtilization\"" },
       { title = "Pending pods", stats = ["Maximum"], metrics = [["AWS/EKS", "scheduler_pending_pods", "ClusterName", local.cluster_name]] },
       { title = "Kubernetes API requests", stats = ["Sum"], metrics = [["AWS/EKS", "apiserver_request_total", "ClusterName", local.cluster_name]] },
     ],
