@@ -189,8 +189,9 @@ def test_the_time_of_a_request_is_20_seconds(service: Service) -> None:
         for wire in (head, body):
             wire.answer().assert_refusal(408, "request_timeout")
             wire.assert_closed()
-    assert time.monotonic() - started >= 20
-    pattern = r'"status":408,"duration_ms":2\d{4}'
+    # A timer counts whole milliseconds, so it may end less than one of them early.
+    assert time.monotonic() - started > 19.999
+    pattern = r'"status":408,"duration_ms":(19999|2\d{4})'
     service.wait_until(lambda: bool(re.search(pattern, service.output)))
 
 
