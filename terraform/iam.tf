@@ -120,15 +120,18 @@ locals {
 
     flow_logs = jsonencode({
       Version = "2012-10-17"
-      Statement = [{
-        Effect   = "Allow"
-        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-        Resource = "${aws_cloudwatch_log_group.this["flow"].arn}:*"
-        }, {
-        Effect   = "Allow"
-        Action   = "logs:DescribeLogGroups"
-        Resource = "*"
-      }]
+      Statement = [
+        {
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+          Resource = "${aws_cloudwatch_log_group.this["flow"].arn}:*"
+        },
+        {
+          Effect   = "Allow"
+          Action   = "logs:DescribeLogGroups"
+          Resource = "*" # this action lists all groups
+        },
+      ]
     })
 
     # As the project's documentation for one cluster.

@@ -179,8 +179,7 @@ class TestLife:
         group = "aws_docdb_cluster_parameter_group.this"
         old = environment.values(group)["name"]
         plan = environment.plan(db_engine_version="8.0.0")
-        changed = {address: actions for address, actions in plan.changes.items()}
-        assert changed == {DATABASE: "update", group: REPLACED}, plan.output
+        assert plan.changes == {DATABASE: "update", group: REPLACED}, plan.output
         environment.set(db_engine_version="8.0.0")
         result = environment.apply()
         assert result.returncode == 0, result.stderr

@@ -20,8 +20,8 @@ from tests.terraform.configurations import NOT_COPIED
 SETTING = "TERRAFORM_PROVIDERS"
 """The environment variable with the folder of a filesystem mirror that has the AWS provider."""
 
-PINNED = "6.25.0"
-"""The provider's version in the configurations."""
+PINNED = re.compile(r'(source  = "hashicorp/aws"\n +version = )"[\d.]+"')
+"""Where a configuration pins the version of the provider."""
 
 UNKNOWN_TO_5 = (
     ("eks.tf", "  deletion_protection       = var.protected\n", ""),
@@ -142,11 +142,10 @@ class WorkingCopy:
         assert result.returncode == 0, result.stderr
 
     def _adapt(self, version: str) -> None:
-        files = [self.folder / "versions.tf"]
-        for file in files:
-            text = file.read_text()
-            assert f'"{PINNED}"' in text
-            file.write_text(text.replace(f'"{PINNED}"', f'"{version}"'))
+        file = self.folder / "versions.tf"
+        text, pins = PINNED.subn(rf'\g<1>"{version}"', file.read_text())
+        assert pins == 1, f"{file} pins no version of the provider"
+        file.write_text(text)
         if version.startswith("5."):
             for name, old, new in UNKNOWN_TO_5:
                 text = (self.root / name).read_text()
