@@ -64,6 +64,7 @@ def build_releases() -> None:
 
 def _clone_repository() -> str:
     """Create REMOTE from the last commit and CHECKOUT from REMOTE. Returns the commit's SHA."""
+    REMOTE.parent.mkdir(parents=True)
     git("clone", "--quiet", "--bare", str(ROOT), str(REMOTE), folder=RUN)
     head = git("rev-parse", "HEAD", folder=ROOT)
     if git("rev-parse", "--is-shallow-repository", folder=ROOT) == "true":
