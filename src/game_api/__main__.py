@@ -49,8 +49,9 @@ It is longer than the 60 s of AWS load balancers. Otherwise a load balancer migh
 a connection that is just being closed, and respond with 502."""
 
 INDEX_SECONDS = 200.0
-"""How long the creation of the indexes may take. The job in the cluster has 300 s for its start, its
-wait for the database and this."""
+"""How long the creation of the indexes may take.
+
+The job in the cluster has 300 s for its start, its wait for the database and this."""
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2

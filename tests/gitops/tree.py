@@ -53,7 +53,9 @@ FACTS = {
 
 Manifest = dict[str, Any]
 
-_TEMPLATE_ACTION = re.compile(r"\{\{\s*(\.[\w.]+)\s*(\|\s*quote\s*)?\}\}")
+_TEMPLATE_ACTION = re.compile(
+    r"\{\{\s*(\.[\w.]+)\s*(?:\|\s*(?:(quote)|trimSuffix \"([^\"]*)\")\s*)?\}\}"
+)
 
 
 def requires(program: str, hint: str) -> str:
@@ -111,7 +113,7 @@ class Tree:
             value: Any = cluster
             for name in action[1].strip(".").split("."):
                 value = value[name]
-            return json.dumps(value) if action[2] else str(value)
+            return json.dumps(value) if action[2] else str(value).removesuffix(action[3] or "")
 
         def resolve(value: Any) -> Any:
             if isinstance(value, dict):
