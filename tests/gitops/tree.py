@@ -94,7 +94,7 @@ class Tree:
         images = []
         for image in options["images"]:
             name, new = image.split("=")
-            assert new.endswith(":*"), "the ApplicationSet must keep the overlay's tag"
+            assert new.endswith(":*"), "the ApplicationSet must keep the tag of the base"
             images.append({"name": name, "newName": new.removesuffix(":*")})
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.relpath(self.root.resolve() / source["path"], Path(folder).resolve())
