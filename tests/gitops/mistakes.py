@@ -42,10 +42,10 @@ MISTAKES = (
     ),
     Mistake(
         rules.images_have_the_tag_of_the_base,
-        f"{BASE}/kustomization.yaml",
-        "- name: game-api\n    newTag",
-        "- name: game_api\n    newTag",
-        "prod: Deployment/game-api runs",
+        f"{BASE}/create-indexes/job.yaml",
+        "image: game-api #",
+        "image: game_api #",
+        "prod: Job/game-api-create-indexes runs game_api",
     ),
     Mistake(
         rules.images_have_the_tag_of_the_base,

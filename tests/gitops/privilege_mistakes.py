@@ -127,7 +127,7 @@ MISTAKES = (
             (IMAGES, "'^[0-9a-f]{40}$'", "'[0-9a-f]{40}'", "a tag that only contains"),
             (IMAGES, "ecr_registry/game-api:", "ecr_registry/api:", "the policy refuses"),
             (
-                f"{BASE}/deployment.yaml",
+                f"{BASE}/create-indexes/job.yaml",
                 "image: game-api #",
                 "image: other #",
                 "the policy refuses other",

@@ -9,6 +9,7 @@ import pytest
 from tests.gitops import (
     access_rules,
     delivery_rules,
+    display_rules,
     held_values,
     platform_rules,
     privilege_rules,
@@ -22,6 +23,7 @@ RULES = (
     *rules.RULES,
     *access_rules.RULES,
     *delivery_rules.RULES,
+    *display_rules.RULES,
     *held_values.RULES,
     *platform_rules.RULES,
     *privilege_rules.RULES,

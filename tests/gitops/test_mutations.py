@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.gitops import access_mistakes, platform_mistakes, privilege_mistakes
+from tests.gitops import (
+    access_mistakes,
+    display_mistakes,
+    platform_mistakes,
+    privilege_mistakes,
+)
 from tests.gitops.mistakes import APPLICATION_SET, MISTAKES, Mistake
 from tests.gitops.tree import Tree
 
@@ -14,6 +19,7 @@ from tests.gitops.tree import Tree
     (
         *MISTAKES,
         *access_mistakes.MISTAKES,
+        *display_mistakes.MISTAKES,
         *platform_mistakes.MISTAKES,
         *privilege_mistakes.MISTAKES,
     ),
