@@ -10,7 +10,7 @@ COMMIT = $(shell git rev-parse HEAD)
 VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 .PHONY: help run test bench bench-tests bench-profile bench-growth bench-hot scaling chaos clients manifests checkov e2e cluster cluster-down infra-test infra-bootstrap infra-plan infra-apply infra-destroy infra-apply-test fmt lint permissions \
-	bump promote image lock clean
+	bump promote rollback status check-promotion image lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9 -]+:.*## / {printf "  make %-22s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -124,8 +124,18 @@ permissions: $(VENV)/dev  ## Write the table of permissions into docs/security.m
 bump:  ## Deploy a build to dev: make bump ENV=dev TAG=COMMIT
 	@PYTHONPATH=src $(PYTHON) -m gitops bump "$(ENV)" "$(TAG)"
 
-promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=REPOSITORY]
-	@PYTHONPATH=src $(BIN)/python -m gitops promote "$(FROM)" "$(TO)" $(if $(ECR),--ecr "$(ECR)")
+promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=REPOSITORY] [AGAIN=1] [UNVERIFIED=1]
+	@PYTHONPATH=src $(BIN)/python -m gitops promote "$(FROM)" "$(TO)" $(if $(ECR),--ecr "$(ECR)") \
+		$(if $(AGAIN),--again) $(if $(UNVERIFIED),--unverified)
+
+rollback:  ## List what an environment ran, or go back: make rollback ENV=prod [TO=BUILD]
+	@PYTHONPATH=src $(PYTHON) -m gitops rollback "$(ENV)" $(if $(TO),"$(TO)")
+
+status:  ## Show what every environment runs, and how it does
+	@PYTHONPATH=src $(PYTHON) -m gitops status
+
+check-promotion:  ## Check that a commit only brings what was there before: make check-promotion ENV=prod COMMIT=SHA
+	@PYTHONPATH=src $(PYTHON) -m gitops check-promotion "$(ENV)" "$(COMMIT)"
 
 image:  ## Build the image game-api:COMMIT (PYTHON_IMAGE=... sets the base image)
 	docker build --tag game-api:$(COMMIT) --build-arg COMMIT=$(COMMIT) --build-arg VERSION=$(VERSION) \

@@ -11,7 +11,7 @@ import threading
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple, Self
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 import jwt
 
@@ -118,8 +118,10 @@ class GitHub:
         if method == "GET":
             pattern = r"/repos/([^/]+/[^/]+)/commits/([0-9a-f]{40})/statuses"
             if found := re.fullmatch(pattern, route):
-                size = int(parse_qs(url.query).get("per_page", ["30"])[0])
-                return 200, self.statuses(*found.groups())[: min(size, 100)]
+                query = dict(parse_qsl(url.query))
+                size = min(int(query.get("per_page", 30)), 100)
+                start = (int(query.get("page", 1)) - 1) * size
+                return 200, self.statuses(found[1], found[2])[start : start + size]
         raise Refused(404, "Not Found")
 
     def _access_token(self, credential: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import contextlib
+import functools
 import gc
 import json
 import logging
@@ -29,9 +30,9 @@ from game_api.database.client import (
     connect,
     database_uri,
 )
-from game_api.database.connection import open_connection
+from game_api.database.connection import Connection, open_connection
 from game_api.database.embedded import EmbeddedDatabaseError, embedded_database
-from game_api.database.errors import CredentialsError
+from game_api.database.errors import CredentialsError, is_unavailable
 from game_api.database.indexes import IndexesFailed
 from game_api.http.protocol import Http11Protocol
 from game_api.observability.logs import configure
@@ -47,8 +48,10 @@ KEEP_ALIVE = 75
 It is longer than the 60 s of AWS load balancers. Otherwise a load balancer might send a request on
 a connection that is just being closed, and respond with 502."""
 
-INDEX_SECONDS = 240.0
-"""How long `create-indexes` may take. The job in the cluster has 300 s."""
+INDEX_SECONDS = 200.0
+"""How long the creation of the indexes may take.
+
+The job in the cluster has 300 s for its start, its wait for the database and this."""
 
 EXIT_FAILED = 1
 EXIT_BAD_SETTINGS = 2
@@ -238,13 +241,33 @@ def prometheus(settings: Settings, metrics: Metrics) -> Iterator[None]:
         thread.join()
 
 
-async def make_indexes(runtime: Runtime) -> None:
-    """Create the missing indexes and print the names of all. Raises CommandError."""
+async def wait_for_database(connection: Connection, patience: float) -> None:
+    """Return when the database answers. Raises PyMongoError if it doesn't in `patience` seconds.
+
+    Each attempt fails by itself after a few seconds.
+    """
+    clock = asyncio.get_running_loop().time
+    give_up_at = clock() + patience
+    while True:
+        try:
+            await connection.run("ping", lambda database: database.command("ping"))
+            return
+        except PyMongoError as error:
+            if not is_unavailable(error) or clock() >= give_up_at:
+                raise
+            log.warning("waiting for the database: %s", type(error).__name__)
+        await asyncio.sleep(1)
+
+
+async def make_indexes(runtime: Runtime, patience: float = 0) -> None:
+    """Create the missing indexes and print the names of all. Raises CommandError.
+
+    A database that can't be reached is tried for `patience` seconds.
+    """
     settings = runtime.settings
     failures: list[str] = []
 
     async def prepare(database: Database) -> list[str]:
-        await database.command("ping")  # An unreachable database is reported after a few seconds.
         with pymongo.timeout(INDEX_SECONDS):
             return await prepare_database(database, settings)
 
@@ -253,6 +276,7 @@ async def make_indexes(runtime: Runtime) -> None:
         open_connection(settings, uri, runtime.logs.redact) as connection,
     ):
         try:
+            await wait_for_database(connection, patience)
             names = await connection.run("createIndexes", prepare)
         except IndexesFailed as error:
             names, failures = error.created, error.failures
@@ -275,7 +299,16 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--version", action="version", version=f"game-api {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("serve", help="serve the API (the default)")
-    commands.add_parser("create-indexes", help="create the indexes of the database; safe to repeat")
+    indexes = commands.add_parser(
+        "create-indexes", help="create the indexes of the database; safe to repeat"
+    )
+    indexes.add_argument(
+        "--wait",
+        type=int,
+        default=0,
+        metavar="SECONDS",
+        help="how long to wait for the database; the default is 0",
+    )
     commands.add_parser("openapi", help="print the OpenAPI document of the API")
     commands.add_parser("permissions", help="print which role may perform which operation")
     token = commands.add_parser(
@@ -331,7 +364,6 @@ async def print_permissions(runtime: Runtime) -> None:
 
 COMMANDS = {
     "permissions": print_permissions,
-    "create-indexes": make_indexes,
     "openapi": print_document,
 }
 
@@ -348,6 +380,8 @@ def main() -> None:
     open_standard_streams()
     options = arguments()
     command = COMMANDS.get(options.command, serve)
+    if options.command == "create-indexes":
+        command = functools.partial(make_indexes, patience=options.wait)
     metrics = Metrics()
     try:
         settings = load_settings()

@@ -1,12 +1,13 @@
 """Deploy a newer image to the first environment with a commit on `main`."""
 
-from gitops import overlay
+from gitops import image, overlay
 from gitops.errors import GitOpsError
-from gitops.repository import MAIN, Change, Repository
+from gitops.overlay import MAIN
+from gitops.repository import Repository
 
 
 def bump(repository: Repository, environment: str, tag: str) -> str:
-    """Commit the tag to the environment's overlay, and push the commit to `main`.
+    """Commit the tag, and push the commit to `main`.
 
     Several bumps may run at the same time and in any order; the newest build wins. Returns a
     sentence that says what was done. Raises GitOpsError.
@@ -15,17 +16,17 @@ def bump(repository: Repository, environment: str, tag: str) -> str:
     first = overlay.ENVIRONMENTS[0]
     if environment != first:
         raise GitOpsError(f"bump only deploys to {first}; promote brings a build to {environment}")
-    overlay.check_tag(tag)
+    image.check_tag(tag)
     repository.check_clean()
-    path = overlay.path(environment)
     outcome = ""
 
-    def make_change(tip: str) -> Change | None:
+    def make_commit() -> str | None:
         nonlocal outcome
+        tip = repository.tip(MAIN)
         if not repository.is_ancestor(tag, tip):
-            raise GitOpsError(f"commit {tag} is not on {MAIN}, or this clone is shallow")
-        text = repository.read(tip, path)
-        current = overlay.tag_in(text)
+            raise GitOpsError(f"commit {tag} is not on {MAIN}")
+        text = repository.read(tip, image.PATH)
+        current = image.tag_in(text)
         if repository.is_ancestor(tag, current):
             build = "this build" if tag == current else f"a newer build, {current}"
             outcome = f"{environment} already has {build}"
@@ -34,7 +35,8 @@ def bump(repository: Repository, environment: str, tag: str) -> str:
             raise GitOpsError(f"{tag} is not a descendant of {environment}'s build, {current}")
         outcome = f"{environment}: {current} -> {tag}"
         message = f"deploy({environment}): game-api {tag[:12]}\n\nwas {current}\nnow {tag}\n"
-        return Change(path, overlay.with_tag(text, tag), message)
+        tree = repository.tree_with(tip, image.PATH, image.with_tag(text, tag))
+        return repository.commit(tree, [tip], message)
 
-    repository.change_main(make_change)
+    repository.push(MAIN, make_commit)
     return outcome

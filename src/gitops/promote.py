@@ -1,37 +1,77 @@
-"""Promote a build to the next environment on a branch that is reviewed and merged."""
+"""Promote what one environment runs to the next, on a branch that is reviewed and merged."""
 
+from datetime import datetime
+from itertools import takewhile
 from typing import NamedTuple
 
-from gitops import overlay
+from gitops import image, overlay
+from gitops.changes import describe
 from gitops.errors import GitOpsError
-from gitops.repository import Change, Repository
+from gitops.github import Status, context, statuses
+from gitops.history import DEPLOYED, deployment_of, history, taken_back
+from gitops.moments import date, time_since
+from gitops.outcome import Outcome
+from gitops.repository import Repository
+
+UNVERIFIED = "UNVERIFIED=1 promotes without asking GitHub"
+
+
+class Options(NamedTuple):
+    """`ecr` is the repository in ECR that must have the image. `again` deploys what was taken back
+    before. Without `verified`, GitHub is not asked whether the source is healthy.
+    """
+
+    ecr: str | None = None
+    again: bool = False
+    verified: bool = True
 
 
 class Promotion(NamedTuple):
-    """The change that merging `branch` makes: the environment's tag goes from `old` to `new`.
+    """The tree of `commit`, which is the tip of the source's branch, on top of the target's `tip`.
 
-    `commits` lists what the new build adds. It is None if the clone does not have the old commit.
+    `notes` say what was checked. `since` is when the source became healthy, if that was checked.
     """
 
-    branch: str
-    environment: str
-    old: str
-    new: str
-    commits: list[str] | None
+    target: str
+    tip: str
+    commit: str
+    changes: str
+    notes: list[str]
+    since: datetime | None
 
-    def __str__(self) -> str:
-        if self.commits is None:
-            changes = f"  (no list of changes: commit {self.old} is not in this clone)"
-        else:
-            changes = "\n".join(f"  {commit}" for commit in self.commits)
-        return f"{self.environment}: {self.old} -> {self.new}\n{changes}"
+    def commit_to(self, repository: Repository) -> str:
+        """Commit it. With both parents, git knows what the target has, however it is merged."""
+        tag = image.tag_in(repository.read(self.commit, image.PATH))
+        subject = f"deploy({self.target}): game-api {tag[:12]}"
+        message = "\n".join([subject, "", self.changes, *self.notes, ""])
+        return repository.commit(repository.tree(self.commit), [self.tip, self.commit], message)
 
 
-def plan(repository: Repository, source: str, target: str) -> tuple[str, Promotion | None]:
-    """The current commit of `main`, and the promotion of source's build to target.
+def promote(repository: Repository, source: str, target: str, options: Options) -> Outcome:
+    """Push a commit that gives the target's branch the tree of the source's. Raises GitOpsError."""
+    check_order(source, target)
+    repository.check_clean()
+    promotion: Promotion | None = None
 
-    The promotion is None if the target has the build already. Raises GitOpsError.
-    """
+    def make_commit() -> str | None:
+        nonlocal promotion
+        promotion = plan(repository, source, target, options)
+        return promotion.commit_to(repository) if promotion else None
+
+    branch, base = f"promote/{target}", overlay.branch(target)
+    pushed = repository.push(branch, make_commit)
+    if promotion is None:
+        return Outcome(f"{target} already has what {source} has; nothing to promote")
+    lines = [promotion.changes, *promotion.notes]
+    if promotion.since:
+        lines.append(f"healthy in {source} for {time_since(promotion.since)}")
+    verb = "pushed" if pushed else "there was already"
+    lines.append(f"{verb} {branch}; merge it into {base} to deploy")
+    return Outcome("\n".join(lines), branch, base)
+
+
+def check_order(source: str, target: str) -> None:
+    """Raise GitOpsError unless the target is the environment after the source."""
     overlay.check_environment(source)
     overlay.check_environment(target)
     order = overlay.ENVIRONMENTS
@@ -40,29 +80,115 @@ def plan(repository: Repository, source: str, target: str) -> tuple[str, Promoti
             f"cannot promote {source} -> {target}; "
             f"builds are promoted {' -> '.join(order)}, one environment at a time"
         )
-    repository.check_clean()
-    tip = repository.fetch()
-    new = overlay.tag_in(repository.read(tip, overlay.path(source)))
-    old = overlay.tag_in(repository.read(tip, overlay.path(target)))
-    if old == new:
-        return tip, None
-    if not repository.has_commit(new):
-        raise GitOpsError(f"commit {new} is not in this clone; is the clone shallow?")
-    commits = None
-    if repository.has_commit(old):
-        if not repository.is_ancestor(old, new):
+
+
+def plan(repository: Repository, source: str, target: str, options: Options) -> Promotion | None:
+    """The promotion, as the branches are now, or None if it would deploy nothing new."""
+    commit = repository.tip(overlay.branch(source))
+    tip = repository.tip(overlay.branch(target))
+    if not repository.differences(tip, commit, *DEPLOYED):
+        return None
+    check_changes_by_hand(repository, target, commit)
+    check_age(repository, source, target)
+    notes, since = [], None
+    if back := taken_back_at(repository, target, commit):
+        if not options.again:
             raise GitOpsError(
-                f"{target}'s build {old} is newer than {source}'s build {new}; "
-                "use git revert to roll back"
+                f"{target} had this build, and it was taken back on {date(back)} UTC; "
+                "with AGAIN=1, it is deployed again"
             )
-        commits = repository.commits_between(old, new)
-    return tip, Promotion(f"promote/{target}", target, old, new, commits)
+        notes.append(f"deployed again: it was taken back on {date(back)} UTC")
+    tag = image.tag_in(repository.read(commit, image.PATH))
+    if options.ecr:
+        # Only this check needs an installed package (boto3). `make bump` runs without any.
+        from gitops.registry import check_image
+
+        check_image(options.ecr, tag)
+    if options.verified:
+        since = healthy_since(repository, source, tag, commit)
+        notes.append(f"healthy in {source} since {date(since)} UTC")
+    else:
+        notes.append(f"not verified: whether {source} is healthy was not checked")
+    changes = describe(repository, target, tip, commit)
+    return Promotion(target, tip, commit, changes, notes, since)
 
 
-def push(repository: Repository, tip: str, promotion: Promotion) -> None:
-    """Push the promotion's branch, which is one commit on top of `tip`."""
-    path = overlay.path(promotion.environment)
-    text = overlay.with_tag(repository.read(tip, path), promotion.new)
-    message = f"deploy({promotion.environment}): game-api {promotion.new[:12]}\n\n{promotion}\n"
-    commit = repository.commit(tip, Change(path, text, message))
-    repository.push_branch(promotion.branch, commit)
+def check_changes_by_hand(repository: Repository, target: str, commit: str) -> None:
+    """Raise GitOpsError if the promotion of this commit takes away what was changed by hand.
+
+    A tree that no environment before the target ever had was made on the target's own branch.
+    """
+    branch = overlay.branch(target)
+    earlier = overlay.ENVIRONMENTS[: overlay.ENVIRONMENTS.index(target)]
+    tips = [repository.tip(overlay.branch(name)) for name in earlier]
+    known = {other.tree for tip in tips for other in repository.first_parents(tip)}
+    own = repository.first_parents(repository.tip(branch))
+    if own[0].tree in known:
+        return
+    base = next((other.sha for other in own if other.tree in known), commit)
+    changed = repository.changed_files(base, own[0].sha)
+    if lost := repository.differences(own[0].sha, commit, *changed):
+        files = "\n".join(f"  {line}" for line in lost)
+        raise GitOpsError(
+            f"{branch} was changed by hand, and the promotion would take these changes away; "
+            f"commit them to {overlay.MAIN} first, or revert them on {branch}:\n{files}"
+        )
+
+
+def check_age(repository: Repository, source: str, target: str) -> None:
+    """Raise GitOpsError if the source's build is older than the target's."""
+    new, old = (
+        image.tag_in(repository.read(repository.tip(overlay.branch(name)), image.PATH))
+        for name in (source, target)
+    )
+    if not repository.has_commit(new):
+        raise GitOpsError(f"{source}'s build {new} is not a commit in this clone")
+    if repository.has_commit(old) and not repository.is_ancestor(old, new):
+        raise GitOpsError(
+            f"{target}'s build {old} is newer than {source}'s build {new}; "
+            f"make rollback ENV={target} goes back"
+        )
+
+
+def taken_back_at(repository: Repository, target: str, commit: str) -> datetime | None:
+    """When the target went back behind the build of this commit, or behind its manifests."""
+    deployments = history(repository, target)
+    new = deployment_of(repository, commit)
+    tags = [deployment.tag for deployment in deployments]
+    states = [deployment.state for deployment in deployments]
+    index = taken_back(tags, new.tag)
+    if index is None:
+        index = taken_back(states, new.state)
+    return None if index is None else deployments[index].time
+
+
+def healthy_since(repository: Repository, source: str, tag: str, commit: str) -> datetime:
+    """Since when Argo CD has reported that the source is healthy with what the commit deploys.
+
+    Raises GitOpsError if it is not, or if GitHub can't be asked.
+    """
+    try:
+        reports = statuses(repository, source, tag)
+    except GitOpsError as error:
+        raise GitOpsError(f"{error}\n{UNVERIFIED}") from None
+    if not reports:
+        raise GitOpsError(
+            f"{source} has not deployed {tag[:12]} yet: this commit has no status "
+            f"{context(source)} on GitHub\n{UNVERIFIED}"
+        )
+
+    def is_good(status: Status) -> bool:
+        revision = status.revision
+        return (
+            status.state == "success"
+            and revision is not None
+            and repository.has_commit(revision)
+            and not repository.differences(revision, commit, *DEPLOYED)
+        )
+
+    newest = reports[0]
+    if newest.state != "success":
+        raise GitOpsError(f"{source} is not healthy ({newest.state}): {newest.description}")
+    if not is_good(newest):
+        raise GitOpsError(f"{source} has not deployed {commit} yet: {newest.description}")
+    return [*takewhile(is_good, reports)][-1].time

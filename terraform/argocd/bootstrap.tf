@@ -31,7 +31,7 @@ locals {
     }
   }
 
-  # What the root Application may create: namespaces with their quotas and network policies, projects,
+  # What the root Application may create: namespaces with their quotas and network policies, admission policies, projects,
   # Applications and ApplicationSets.
   root_project = {
     apiVersion = "argoproj.io/v1alpha1"
@@ -44,7 +44,11 @@ locals {
         for namespace in ["argocd", "gaming-namespace", "monitoring-namespace", "data-namespace"] :
         { server = "https://kubernetes.default.svc", namespace = namespace }
       ]
-      clusterResourceWhitelist = [{ group = "", kind = "Namespace" }]
+      clusterResourceWhitelist = [
+        { group = "", kind = "Namespace" },
+        { group = "admissionregistration.k8s.io", kind = "ValidatingAdmissionPolicy" },
+        { group = "admissionregistration.k8s.io", kind = "ValidatingAdmissionPolicyBinding" },
+      ]
       namespaceResourceWhitelist = [
         { group = "", kind = "ResourceQuota" },
         { group = "argoproj.io", kind = "AppProject" },
@@ -67,20 +71,33 @@ locals {
         targetRevision = var.repository_revision
         path           = "."
         kustomize = {
-          # The Applications' project allows only this repository.
-          patches = [{
-            target = { kind = "AppProject", name = "game-session" }
-            patch = yamlencode([{
-              op    = "replace"
-              path  = "/spec/sourceRepos/0"
-              value = var.repository_url
-            }])
-          }]
+          patches = [
+            # The Applications' project allows only this repository.
+            {
+              target = { kind = "AppProject", name = "game-session" }
+              patch = yamlencode([{
+                op    = "replace"
+                path  = "/spec/sourceRepos/0"
+                value = var.repository_url
+              }])
+            },
+            # Pods run only images of this registry.
+            {
+              target = { kind = "ValidatingAdmissionPolicy", name = "game-api-images" }
+              patch = yamlencode([{
+                op    = "replace"
+                path  = "/spec/variables/0/expression"
+                value = "'${local.base.facts.ecr_registry}/game-api:'"
+              }])
+            },
+          ]
         }
       }
       syncPolicy = {
-        automated   = { prune = true, selfHeal = true }
-        retry       = { limit = 5, refresh = true, backoff = { duration = "10s", factor = 2, maxDuration = "3m" } }
+        automated = { prune = true, selfHeal = true }
+        retry     = { limit = 5, refresh = true, backoff = { duration = "10s", factor = 2, maxDuration = "3m" } }
+        # PruneLast, so that a project is removed only after the ApplicationSets that used it have another. Nothing that the root
+        # Application creates has pods to wait for.
         syncOptions = ["ServerSideApply=true", "PruneLast=true"]
       }
     }

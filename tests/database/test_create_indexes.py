@@ -10,7 +10,9 @@ from game_api.__main__ import CommandError, make_indexes
 from game_api.database.embedded import EmbeddedDatabase
 from game_api.runtime import Runtime
 from game_api.settings import Settings
-from tests.chaos.relay import Aim, Relay, running_relay
+from tests.chaos.relay import Aim, PartitionKind, Relay, running_relay
+from tests.service import Service
+from tests.waiting import wait_until_async
 
 
 async def settings_for(relay: Relay, options: str = "") -> Settings:
@@ -41,3 +43,27 @@ async def test_an_index_that_takes_too_long_fails_the_command(
             await command
         assert aim.faults and not aim.faults[0].finished.is_set()
         relay.disarm()
+
+
+@pytest.mark.parametrize("partition", ["reset", "lost answers"])
+async def test_the_command_waits_for_a_database_that_can_not_be_reached_yet(
+    server: EmbeddedDatabase, partition: PartitionKind
+) -> None:
+    async with running_relay(server.port) as relay:
+        link = await relay.add_link()
+        link.cut_off(partition)
+        uri = link.uri(f"waits_{partition.replace(' ', '_')}")
+        command = Service({"GAME_API_MONGODB_URI": uri}, "create-indexes", "--wait=60")
+        await wait_until_async(lambda: "waiting for the database: " in command.output)
+        assert command.process.poll() is None
+        link.heal()
+        assert await asyncio.to_thread(command.wait) == 0, command.output
+        assert "players.username_key\n" in command.output
+
+
+def test_the_command_waits_no_longer_than_it_may() -> None:
+    uri = "mongodb://127.0.0.1:1/"
+    command = Service({"GAME_API_MONGODB_URI": uri}, "create-indexes", "--wait=6")
+    assert command.wait() == 1
+    assert command.output.count("waiting for the database: ") in (1, 2)
+    assert command.lines[-1].startswith("game-api: can't create the indexes: ")

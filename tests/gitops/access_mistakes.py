@@ -2,7 +2,7 @@
 
 from tests.gitops import access_rules as access
 from tests.gitops import delivery_rules as delivery
-from tests.gitops.mistakes import APPLICATION_SET, BASE, DEV, PROD, Mistake
+from tests.gitops.mistakes import APPLICATION_SET, BASE, DEV, Mistake
 
 MISTAKES = (
     Mistake(
@@ -40,13 +40,6 @@ MISTAKES = (
         "TRUSTED_PROXIES=1",
         "TRUSTED_PROXIES=2",
         "Deployment/game-api trusts 2 proxies",
-    ),
-    Mistake(
-        access.the_load_balancer_is_the_only_trusted_proxy,
-        PROD,
-        "xff_header_processing.mode=append",
-        "xff_header_processing.mode=preserve",
-        "prod: the load balancer does not have routing.http.xff_header_processing.mode=append",
     ),
     Mistake(
         access.the_load_balancer_has_the_web_acl,

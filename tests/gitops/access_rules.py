@@ -47,14 +47,6 @@ def the_load_balancer_is_the_only_trusted_proxy(tree: Tree) -> Iterator[str]:
                 trusted = environment_variables(container, manifests)[f"{PREFIX}TRUSTED_PROXIES"]
                 if trusted != "1":
                     yield f"{environment}: {name} trusts {trusted} proxies"
-        annotations = find_one(manifests, "Ingress")["metadata"]["annotations"]
-        attributes = annotations[f"{ALB}/load-balancer-attributes"].split(",")
-        for attribute in (
-            "routing.http.drop_invalid_header_fields.enabled=true",
-            "routing.http.xff_header_processing.mode=append",
-        ):
-            if attribute not in attributes:
-                yield f"{environment}: the load balancer does not have {attribute}"
 
 
 def the_load_balancer_has_the_web_acl(tree: Tree) -> Iterator[str]:

@@ -1,11 +1,11 @@
-"""A bare git remote that contains this repository's overlays, and clones of that remote."""
+"""A bare git remote that contains the manifests of the image's tag, and clones of that remote."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
 
-from gitops import overlay
+from gitops import image, overlay
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -14,6 +14,8 @@ IDENTITY = {
     for role in ("AUTHOR", "COMMITTER")
     for name, value in {f"GIT_{role}_NAME": "ada", f"GIT_{role}_EMAIL": "ada@example.com"}.items()
 }
+
+CREDENTIALS = ("GH_TOKEN", "GITHUB_TOKEN", "GITHUB_API_URL", "GITHUB_OUTPUT")
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -28,8 +30,13 @@ def git(folder: Path, *arguments: str) -> str:
     return result.stdout.strip()
 
 
+NAME = "game-studio/game-api"
+URL = f"https://github.com/{NAME}.git"
+"""Where the clones believe that they come from. git reads and writes the bare repository instead."""
+
+
 class Remote:
-    """A bare repository. Every overlay on its `main` has the tag `first_build`."""
+    """A bare repository. Every environment runs the build `first_build`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -37,16 +44,14 @@ class Remote:
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(self.bare))
         self.seed = self.clone("seed")
         self.first_build = self.commit("feat: the first build", "src/app.py", "1")
-        for environment in overlay.ENVIRONMENTS:
-            path = overlay.path(environment)
-            text = overlay.with_tag((ROOT / path).read_text(), self.first_build)
-            self.write(path, text)
-        git(self.seed, "add", ".")
-        git(self.seed, "commit", "--quiet", "--message=chore: the overlays")
-        git(self.seed, "push", "--quiet", "origin", "HEAD:main")
+        text = (ROOT / image.PATH).read_text()
+        self.commit("chore: manifests", image.PATH, image.with_tag(text, self.first_build))
+        for environment in overlay.ENVIRONMENTS[1:]:
+            git(self.bare, "branch", overlay.branch(environment), "main")
 
     def clone(self, name: str) -> Path:
-        git(self.folder, "clone", "--quiet", str(self.bare), name)
+        instead = f"url.{self.bare}.insteadOf={URL}"
+        git(self.folder, "clone", "--quiet", f"--config={instead}", URL, name)
         git(self.folder / name, "symbolic-ref", "HEAD", "refs/heads/main")
         return self.folder / name
 
@@ -65,9 +70,24 @@ class Remote:
         git(self.seed, "push", "--quiet", "origin", "HEAD:main")
         return git(self.seed, "rev-parse", "HEAD")
 
-    def tag(self, environment: str, branch: str = "main") -> str:
-        text = git(self.bare, "show", f"{branch}:{overlay.path(environment)}")
-        return overlay.tag_in(text + "\n")
+    def merge(self, branch: str, base: str, method: str = "--no-ff") -> str:
+        """Merge a branch as GitHub merges a pull request, and return the new tip of `base`."""
+        worktree = self.folder / "merge"
+        git(self.bare, "worktree", "add", "--quiet", str(worktree), base)
+        try:
+            git(worktree, "merge", "--quiet", method, "--no-edit", branch)
+            if method == "--squash":
+                git(worktree, "commit", "--quiet", f"--message={self.log(branch)[0]} (#1)")
+            return git(worktree, "rev-parse", "HEAD")
+        finally:
+            git(self.bare, "worktree", "remove", "--force", str(worktree))
+
+    def tag(self, environment: str, branch: str | None = None) -> str:
+        name = branch or overlay.branch(environment)
+        return image.tag_in(git(self.bare, "show", f"{name}:{image.PATH}") + "\n")
+
+    def tree(self, name: str) -> str:
+        return git(self.bare, "rev-parse", f"{name}^{{tree}}")
 
     def log(self, branch: str = "main") -> list[str]:
         """The commits' subjects, newest first."""
@@ -79,11 +99,16 @@ class Remote:
 
 
 def start(clone: Path, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-    """Start a gitops command in a clone."""
+    """Start a gitops command in a clone, without the credentials of whoever runs the tests."""
     return subprocess.Popen(
         (sys.executable, "-m", "gitops", *arguments),
         cwd=clone,
-        env={**os.environ, **IDENTITY, "PYTHONPATH": str(ROOT / "src"), **environment},
+        env={
+            **{name: value for name, value in os.environ.items() if name not in CREDENTIALS},
+            **IDENTITY,
+            "PYTHONPATH": str(ROOT / "src"),
+            **environment,
+        },
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import boto3
 import pytest
 
 from tests.aws import Moto, environment
-from tests.gitops.clones import Remote
+from tests.github import GitHub
+from tests.gitops.clones import NAME, Remote
 
 
 @pytest.fixture
@@ -42,3 +44,31 @@ def registry() -> Iterator[Registry]:
     aws.start()
     yield Registry(aws.endpoint)
     aws.stop()
+
+
+class Reports:
+    """What Argo CD reports to GitHub. A process needs the variables in `environment` to read it."""
+
+    def __init__(self, github: GitHub) -> None:
+        self.github = github
+        self.environment = {"GITHUB_API_URL": github.url, "GH_TOKEN": github.token}
+
+    def add(
+        self,
+        environment: str,
+        tag: str,
+        revision: str,
+        state: str = "success",
+        ago: timedelta = timedelta(),
+    ) -> None:
+        """Report that an environment has synced a revision, whose image is that of the tag."""
+        health = {"success": "Healthy", "pending": "Progressing", "failure": "Degraded"}[state]
+        context, at = f"argocd/game-api-{environment}", datetime.now(UTC) - ago
+        description = f"{health} at {revision}"
+        self.github.add_status(NAME, tag, context, state, description, created_at=at)
+
+
+@pytest.fixture
+def reports() -> Iterator[Reports]:
+    with GitHub() as github:
+        yield Reports(github)

@@ -132,9 +132,16 @@ MISTAKES = (
     Mistake(
         platform.only_ingresses_need_the_load_balancer_controller,
         CONTROLLER,
-        "failurePolicy: Ignore",
-        "failurePolicy: Fail",
+        "enableServiceMutatorWebhook: false",
+        "enableServiceMutatorWebhook: true",
         "the cluster refuses every new Service",
+    ),
+    Mistake(
+        platform.only_ingresses_need_the_load_balancer_controller,
+        CONTROLLER,
+        "app.kubernetes.io/component: api",
+        "app.kubernetes.io/name: game-api",
+        "as for Job/game-api-create-indexes",
     ),
     Mistake(
         platform.only_ingresses_need_the_load_balancer_controller,

@@ -6,7 +6,15 @@ from typing import NamedTuple
 
 from tests.gitops.delivery_rules import CHILDREN
 from tests.gitops.rules import KUBERNETES, Rule
-from tests.gitops.tree import FACTS, Manifest, Tree, find_one, of_kind
+from tests.gitops.tree import (
+    FACTS,
+    Manifest,
+    Tree,
+    find_one,
+    matches,
+    of_kind,
+    pod_templates,
+)
 
 Kinds = frozenset[tuple[str, str]]
 
@@ -178,11 +186,15 @@ def the_autoscaler_fits_the_cluster(tree: Tree) -> Iterator[str]:
 
 
 def only_ingresses_need_the_load_balancer_controller(tree: Tree) -> Iterator[str]:
-    """While the controller is away, new Services are accepted, and its certificate is kept."""
+    """Without the controller, Services and other pods start, and its certificate is kept."""
     application = dict(charts(tree))["aws-load-balancer-controller"]["spec"]
     chart = application["source"]["helm"]["valuesObject"]
-    if chart.get("serviceMutatorWebhookConfig") != {"failurePolicy": "Ignore"}:
+    if chart.get("enableServiceMutatorWebhook") is not False:
         yield "without the controller, the cluster refuses every new Service"
+    for name, template in pod_templates(tree.application("prod")):
+        behind = name == "Deployment/game-api"
+        if matches(chart.get("objectSelector", {}), template["metadata"]["labels"]) != behind:
+            yield f"the webhook for pods selects {chart.get('objectSelector')}, as for {name}"
     kept = {(entry.get("group", ""), entry["kind"]) for entry in application["ignoreDifferences"]}
     for group, kind in {
         ("", "Secret"),

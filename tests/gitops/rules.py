@@ -14,7 +14,7 @@ from game_api.database.client import DEADLINE, OPTIONS
 from game_api.observability import cloudwatch, logs
 from game_api.runtime import Runtime
 from game_api.settings import PREFIX, Settings
-from gitops import overlay
+from gitops import image, overlay
 from tests.gitops.tree import (
     ROOT,
     Manifest,
@@ -36,6 +36,12 @@ ACTIVE_OPERATIONS = 102
 
 ARGOCD_KINDS = ("AppProject", "ApplicationSet")
 
+ROOT_PATCH = (
+    r'target = \{ kind = "(\w+)", name = "([\w-]+)" \}\s+'
+    r'patch = yamlencode\(\[\{\s+op\s+= "replace"\s+path\s+= "([^"]+)"'
+)
+"""A patch of the root Application in Terraform: the kind, the name and the path."""
+
 
 def manifests_match_the_kubernetes_schemas(tree: Tree) -> Iterator[str]:
     """Every field exists in this version of Kubernetes and has the right type."""
@@ -50,20 +56,19 @@ def manifests_match_the_kubernetes_schemas(tree: Tree) -> Iterator[str]:
                 yield f"{name}: {manifest['kind']} {path}: {error.message}"
 
 
-def images_have_the_tag_of_the_overlay(tree: Tree) -> Iterator[str]:
-    """An image has the cluster's registry and the overlay's tag. The base sets no tag."""
+def images_have_the_tag_of_the_base(tree: Tree) -> Iterator[str]:
+    """An image has the cluster's registry and the one tag in the base, in every environment."""
     registry = tree.template("game-api", "dev")["spec"]["source"]["kustomize"]["images"]
+    expected = registry[0].split("=")[1].replace("*", image.tag_in(tree.text(image.PATH)))
     for environment in overlay.ENVIRONMENTS:
-        tag = overlay.tag_in(tree.text(overlay.path(environment)))
         for name, template in pod_templates(tree.application(environment)):
             for container in containers(template):
-                expected = registry[0].split("=")[1].replace("*", tag)
                 if container["image"] != expected:
                     yield f"{environment}: {name} runs {container['image']}, not {expected}"
     for file in (tree.root / "apps/game-api/base").rglob("*.yaml"):
-        for image in re.findall(r"^\s*(?:- )?image:\s*(\S+)", file.read_text(), re.MULTILINE):
-            if image != "game-api":
-                yield f"{file.name}: the image must be game-api without a tag, not {image}"
+        for used in re.findall(r"^\s*(?:- )?image:\s*(\S+)", file.read_text(), re.MULTILINE):
+            if used != "game-api":
+                yield f"{file.name}: the image must be game-api without a tag, not {used}"
 
 
 def settings_are_known_and_valid(tree: Tree) -> Iterator[str]:
@@ -103,20 +108,27 @@ def environment_variables(container: Manifest, manifests: list[Manifest]) -> dic
 
 
 def facts_replace_every_placeholder(tree: Tree) -> Iterator[str]:
-    """The ApplicationSet replaces every placeholder in the manifests with a cluster's fact."""
+    """Every placeholder is replaced with a fact, by the ApplicationSet or the root Application."""
     for environment in overlay.ENVIRONMENTS:
         for manifest in tree.application(environment):
             for placeholder in re.findall(r"fact[:.]\w+|192\.0\.2\.\d+", str(manifest)):
                 yield f"{environment}: {manifest['kind']} still has {placeholder}"
-    sources = [*(tree.root / "apps").rglob("*.*"), *(tree.root / "clusters/projects").rglob("*.*")]
     placeholders = {
         fact
-        for file in sources
+        for file in (tree.root / "apps").rglob("*.*")
         for fact in re.findall(r"(?<!\")fact[:.] ?([a-z_]+)", file.read_text())
     }
-    # The root Application replaces repository_url.
-    for fact in placeholders - facts_read(tree) - {"repository_url"}:
+    for fact in placeholders - facts_read(tree):
         yield f"no ApplicationSet replaces the placeholder for {fact}"
+    replaced = set(re.findall(ROOT_PATCH, tree.text("terraform/argocd/bootstrap.tf")))
+    found = {
+        (manifest["kind"], manifest["metadata"]["name"], path.split("/", 2)[2])
+        for manifest in tree.render(".")
+        for path, value in flatten([manifest])
+        if "fact:" in str(value)
+    }
+    for kind, name, path in found ^ {(kind, name, path[1:]) for kind, name, path in replaced}:
+        yield f"{kind} {name}: the root Application and the manifest differ about /{path}"
 
 
 def facts_read(tree: Tree) -> set[str]:
@@ -218,6 +230,30 @@ def pods_keep_idle_connections_longer_than_the_load_balancer(tree: Tree) -> Iter
             )
 
 
+def pods_serve_until_the_load_balancer_has_closed_its_connections(tree: Tree) -> Iterator[str]:
+    """A terminating pod serves for longer than the load balancer keeps its connections."""
+    for environment in overlay.ENVIRONMENTS:
+        manifests = tree.application(environment)
+        ingress = find_one(manifests, "Ingress")["metadata"]["annotations"]
+        attributes = ingress["alb.ingress.kubernetes.io/target-group-attributes"]
+        delay = int(attributes.removeprefix("deregistration_delay.timeout_seconds="))
+        template = find_one(manifests, "Deployment")["spec"]["template"]
+        sleep = template["spec"]["containers"][0]["lifecycle"]["preStop"]["sleep"]["seconds"]
+        if delay >= sleep:
+            yield f"{environment}: connections last {delay} s, but pods serve for {sleep} s"
+
+
+def a_rollout_is_reported_before_its_pod_is_restarted(tree: Tree) -> Iterator[str]:
+    """A pod that does not start is restarted only after the rollout was reported as Degraded."""
+    for environment in overlay.ENVIRONMENTS:
+        deployment = find_one(tree.application(environment), "Deployment")["spec"]
+        probe = deployment["template"]["spec"]["containers"][0]["startupProbe"]
+        restart = probe["periodSeconds"] * probe["failureThreshold"]
+        if restart < 2 * deployment["progressDeadlineSeconds"]:
+            deadline = deployment["progressDeadlineSeconds"]
+            yield f"{environment}: pods restart after {restart} s, the deadline is {deadline} s"
+
+
 def connections_stay_below_the_database_limit(tree: Tree) -> Iterator[str]:
     """All pods together have fewer connections than the database allows."""
     for environment in overlay.ENVIRONMENTS:
@@ -298,14 +334,12 @@ def rollouts_keep_every_replica(tree: Tree) -> Iterator[str]:
         labels = deployment["spec"]["template"]["metadata"]["labels"]
         if "replicas" in deployment["spec"]:
             yield f"{environment}: the Deployment sets replicas, and so does the autoscaler"
-        if deployment["spec"]["strategy"]["rollingUpdate"]["maxUnavailable"] != 0:
-            yield f"{environment}: a rollout removes pods before their replacements are ready"
         if scaler["scaleTargetRef"]["name"] != deployment["metadata"]["name"]:
             yield f"{environment}: the autoscaler scales {scaler['scaleTargetRef']}"
         if not 2 <= scaler["minReplicas"] < scaler["maxReplicas"]:
             yield f"{environment}: {scaler['minReplicas']} to {scaler['maxReplicas']} replicas"
         budget = find_one(manifests, "PodDisruptionBudget")["spec"]
-        if budget.get("maxUnavailable") != 1 or not matches(budget["selector"], labels):
+        if not matches(budget["selector"], labels):
             yield f"{environment}: the PodDisruptionBudget is {budget}"
         for spread in deployment["spec"]["template"]["spec"]["topologySpreadConstraints"]:
             if not matches(spread["labelSelector"], labels):
@@ -318,7 +352,6 @@ def overlays_differ_only_where_environments_do(tree: Tree) -> Iterator[str]:
         r"ConfigMap/\S+/data/GAME_API_(ENVIRONMENT|LOG_LEVEL)",
         r"HorizontalPodAutoscaler/game-api/spec/(min|max)Replicas",
         r"Ingress/game-api/metadata/annotations/.*/load-balancer-attributes",
-        r".*/containers/0/image",
     )
     flat = {name: dict(flatten(tree.overlay(name))) for name in overlay.ENVIRONMENTS}
     for first, second in itertools.combinations(overlay.ENVIRONMENTS, 2):
@@ -351,13 +384,15 @@ def without_hash(value: Any) -> Any:
 
 RULES: tuple[Rule, ...] = (
     manifests_match_the_kubernetes_schemas,
-    images_have_the_tag_of_the_overlay,
+    images_have_the_tag_of_the_base,
     settings_are_known_and_valid,
     facts_replace_every_placeholder,
     probes_call_the_health_endpoints,
     ports_match,
     pods_stop_within_the_grace_period,
     pods_keep_idle_connections_longer_than_the_load_balancer,
+    pods_serve_until_the_load_balancer_has_closed_its_connections,
+    a_rollout_is_reported_before_its_pod_is_restarted,
     connections_stay_below_the_database_limit,
     the_quota_has_room_for_every_pod,
     pods_are_restricted,

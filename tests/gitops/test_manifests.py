@@ -6,12 +6,28 @@ import time
 
 import pytest
 
-from tests.gitops import access_rules, delivery_rules, platform_rules, rules
+from tests.gitops import (
+    access_rules,
+    delivery_rules,
+    display_rules,
+    held_values,
+    platform_rules,
+    privilege_rules,
+    rules,
+)
 from tests.gitops.rules import Rule
 from tests.gitops.tree import FACTS, ROOT, Tree
 
 ONE_YEAR = 365 * 86400
-RULES = (*rules.RULES, *access_rules.RULES, *delivery_rules.RULES, *platform_rules.RULES)
+RULES = (
+    *rules.RULES,
+    *access_rules.RULES,
+    *delivery_rules.RULES,
+    *display_rules.RULES,
+    *held_values.RULES,
+    *platform_rules.RULES,
+    *privilege_rules.RULES,
+)
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.gitops import access_mistakes, platform_mistakes
+from tests.gitops import (
+    access_mistakes,
+    display_mistakes,
+    platform_mistakes,
+    privilege_mistakes,
+)
 from tests.gitops.mistakes import APPLICATION_SET, MISTAKES, Mistake
 from tests.gitops.tree import Tree
 
 
 @pytest.mark.parametrize(
     "mistake",
-    (*MISTAKES, *access_mistakes.MISTAKES, *platform_mistakes.MISTAKES),
+    (
+        *MISTAKES,
+        *access_mistakes.MISTAKES,
+        *display_mistakes.MISTAKES,
+        *platform_mistakes.MISTAKES,
+        *privilege_mistakes.MISTAKES,
+    ),
     ids=lambda mistake: f"{mistake.rule.__name__}-{mistake.new.strip()[:30]}",
 )
 def test_a_rule_reports_a_mistake(tmp_path: Path, mistake: Mistake) -> None:

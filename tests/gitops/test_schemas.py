@@ -71,7 +71,7 @@ def test_the_end_to_end_tests_use_the_versions_of_the_clusters(argocd: dict[str,
 
 def test_the_projects_and_application_sets_are_valid(schemas: dict[str, Manifest]) -> None:
     manifests = [m for m in Tree().render(".") if m["kind"] in ARGOCD_KINDS]
-    assert len(manifests) == 5
+    assert len(manifests) == 6
     for manifest in manifests:
         Validator(schemas[manifest["kind"]]).validate(manifest)
 

@@ -53,7 +53,9 @@ FACTS = {
 
 Manifest = dict[str, Any]
 
-_TEMPLATE_ACTION = re.compile(r"\{\{\s*(\.[\w.]+)\s*(\|\s*quote\s*)?\}\}")
+_TEMPLATE_ACTION = re.compile(
+    r"\{\{\s*(\.[\w.]+)\s*(?:\|\s*(?:(quote)|trimSuffix \"([^\"]*)\")\s*)?\}\}"
+)
 
 
 def requires(program: str, hint: str) -> str:
@@ -92,7 +94,7 @@ class Tree:
         images = []
         for image in options["images"]:
             name, new = image.split("=")
-            assert new.endswith(":*"), "the ApplicationSet must keep the overlay's tag"
+            assert new.endswith(":*"), "the ApplicationSet must keep the tag of the base"
             images.append({"name": name, "newName": new.removesuffix(":*")})
         with tempfile.TemporaryDirectory() as folder:
             path = os.path.relpath(self.root.resolve() / source["path"], Path(folder).resolve())
@@ -111,7 +113,7 @@ class Tree:
             value: Any = cluster
             for name in action[1].strip(".").split("."):
                 value = value[name]
-            return json.dumps(value) if action[2] else str(value)
+            return json.dumps(value) if action[2] else str(value).removesuffix(action[3] or "")
 
         def resolve(value: Any) -> Any:
             if isinstance(value, dict):

@@ -152,8 +152,37 @@ run "argocd" {
   }
 
   assert {
-    condition     = local.root_project.spec.sourceRepos == [var.repository_url] && local.root_project.spec.clusterResourceWhitelist == [{ group = "", kind = "Namespace" }]
-    error_message = "the only cluster-wide resources that the root Application may create are namespaces, and only from this repository"
+    condition = (
+      yamldecode(local.root_application.spec.source.kustomize.patches[1].patch)[0].value ==
+      "'111111111111.dkr.ecr.eu-central-1.amazonaws.com/game-api:'"
+    )
+    error_message = "pods must run only images of the registry in the facts"
+  }
+
+  assert {
+    condition     = local.root_project.spec.sourceRepos == [var.repository_url]
+    error_message = "the root Application must create resources only from this repository"
+  }
+
+  assert {
+    condition = [for allowed in local.root_project.spec.clusterResourceWhitelist : allowed.kind] == [
+      "Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+    ]
+    error_message = "the only cluster-wide resources that the root Application may create are namespaces and admission policies"
+  }
+
+  assert {
+    condition = (
+      local.root_application.spec.syncPolicy.automated == { prune = true, selfHeal = true } &&
+      local.root_application.spec.syncPolicy.retry.refresh &&
+      local.root_application.spec.syncPolicy.syncOptions == ["ServerSideApply=true", "PruneLast=true"]
+    )
+    error_message = "the root Application must undo changes in the cluster, retry with the newest commit, and prune last"
+  }
+
+  assert {
+    condition     = !yamldecode(helm_release.argocd.values[0]).configs.params["server.insecure"]
+    error_message = "users must reach Argo CD over TLS"
   }
 }
 
