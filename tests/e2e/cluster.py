@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 
+from gitops import overlay
 from tests.e2e.argocd import ADDRESS
 from tests.e2e.argocd import NAMESPACE as ARGOCD
 from tests.e2e.argocd import refresh, running_argocd
@@ -32,8 +33,8 @@ from tests.e2e.oidc import (
 )
 from tests.e2e.paths import CHECKOUT, RELEASES, ROOT
 from tests.e2e.processes import enter_concurrently, print_progress, run, wait_for
-from tests.e2e.releases import REGISTRY, git
-from tests.e2e.repository import GITHUB_PORT, REPOSITORY, REPOSITORY_URL, running_repository
+from tests.e2e.releases import REGISTRY, REPOSITORY, git
+from tests.e2e.repository import GITHUB_PORT, REPOSITORY_URL, running_repository
 from tests.e2e.terraform import evaluate
 from tests.e2e.webhook import URL as WEBHOOK
 from tests.e2e.webhook import Message, Messages, running_webhook
@@ -98,7 +99,11 @@ class Cluster:
         environment = ROOT / ".venv"
         # --old-file keeps make from reinstalling the environment.
         options = (f"--old-file={environment}/base", f"VENV={environment}")
-        return run("make", "--no-print-directory", "-C", CHECKOUT, *options, *arguments)
+        return run(
+            *("make", "--no-print-directory", "-C", CHECKOUT, *options, *arguments),
+            GITHUB_API_URL=self.github.url,
+            GH_TOKEN=self.github.token,
+        )
 
     def push(self) -> str:
         """Push the checkout to main, make Argo CD check it, and return the revision."""
@@ -124,6 +129,27 @@ class Cluster:
         file.write_text(text.replace(old, new, 1))
         git("commit", "--quiet", "--all", f"--message={message}")
         return self.push()
+
+    def merge(self, branch: str, base: str) -> str:
+        """Merge a branch as its pull request does, and return the new revision of its base."""
+        git("fetch", "--quiet")
+        git("push", "--quiet", "origin", f"origin/{branch}:refs/heads/{base}")
+        refresh("root", self.application)
+        return git("rev-parse", f"origin/{branch}")
+
+    def become(self, environment: str) -> None:
+        """Make this the cluster of another environment, as Terraform would install it."""
+        branch = overlay.branch(environment)
+        source = {"spec": {"source": {"targetRevision": branch}}}
+        kubectl(
+            *("patch", "application", "root", "-n", ARGOCD, "--type=merge"),
+            f"--patch={json.dumps(source)}",
+        )
+        self.set_fact("repository_revision", branch)
+        label = ("label", "secret", CLUSTER_SECRET, "-n", ARGOCD, "--overwrite")
+        kubectl(*label, f"environment={environment}")
+        application = f"game-api-{environment}"
+        wait_for("the new Application exists", lambda: get("applications", application, ARGOCD))
 
     def told(self, *words: str, seconds: float = 60) -> Message:
         """Wait for a notification that contains all of the words, and return the newest."""

@@ -6,9 +6,9 @@ from contextlib import contextmanager
 from tests.e2e.network import HOST
 from tests.e2e.paths import REPOSITORIES
 from tests.e2e.processes import Process, run, succeeds
+from tests.e2e.releases import REPOSITORY
 from tests.github import GitHub
 
-REPOSITORY = "game-studio/game-api"
 REPOSITORY_URL = f"git://{HOST}/{REPOSITORY}.git"
 GITHUB_PORT = 8091
 

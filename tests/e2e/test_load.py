@@ -24,7 +24,7 @@ def test_the_autoscaler_adds_pods_under_load_and_removes_them(
     cluster: Cluster, measure: Measure
 ) -> None:
     """The autoscaler adds a pod under load and removes it afterwards; no request fails"""
-    # In five minutes, as in production, the load would be over for as long as all of these tests last.
+    # In production, the autoscaler waits five minutes before it removes a pod.
     revision = cluster.edit(DEV, MAXIMUM, MAXIMUM + SCALE_DOWN_SOON, "test(dev): scale down sooner")
     wait_until_synced(cluster.application, revision=revision)
     release = cluster.deployed_release()
