@@ -66,7 +66,7 @@ locals {
     kind         = "allow"
     schedule     = "0 8 * * 1-4"
     duration     = "8h"
-    timeZone     = "Etc/UTC"
+    timeZone     = "UTC"
     applications = ["root"]
     manualSync   = true
   }]

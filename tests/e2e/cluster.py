@@ -100,7 +100,7 @@ class Cluster:
         # --old-file keeps make from reinstalling the environment.
         options = (f"--old-file={environment}/base", f"VENV={environment}")
         return run(
-            *("make", "--no-print-directory", "-C", CHECKOUT, *options, *arguments),
+            *("make", "--no-print-directory", "-C", str(CHECKOUT), *options, *arguments),
             GITHUB_API_URL=self.github.url,
             GH_TOKEN=self.github.token,
         )
