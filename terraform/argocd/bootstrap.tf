@@ -56,8 +56,20 @@ locals {
         { group = "argoproj.io", kind = "ApplicationSet" },
         { group = "networking.k8s.io", kind = "NetworkPolicy" },
       ]
+      syncWindows = local.root_sync_windows
     }
   }
+
+  # In production, what every cluster runs changes at the same times as the service; clusters/projects/game-session.yaml has this
+  # window as well. At other times, the root Application can be synced manually.
+  root_sync_windows = local.base.environment != "prod" ? [] : [{
+    kind         = "allow"
+    schedule     = "0 8 * * 1-4"
+    duration     = "8h"
+    timeZone     = "Etc/UTC"
+    applications = ["root"]
+    manualSync   = true
+  }]
 
   root_application = {
     apiVersion = "argoproj.io/v1alpha1"

@@ -25,8 +25,27 @@ data "aws_secretsmanager_secret_version" "notifications" {
   secret_id = var.notifications_secret_arn
 }
 
+# The GitHub App that writes the commit statuses.
+data "aws_secretsmanager_secret_version" "github_app" {
+  count = var.github_app_secret_arn == null ? 0 : 1
+
+  secret_id = var.github_app_secret_arn
+
+  lifecycle {
+    postcondition {
+      condition     = can([for key in ["appID", "installationID", "privateKey"] : jsondecode(self.secret_string)[key]])
+      error_message = "The secret github_app_secret_arn must be JSON with appID, installationID and privateKey."
+    }
+  }
+}
+
 locals {
   base = data.terraform_remote_state.base.outputs
+
+  notification_secrets = {
+    webhook_url = one(data.aws_secretsmanager_secret_version.notifications[*].secret_string)
+    github_app  = try(jsondecode(data.aws_secretsmanager_secret_version.github_app[0].secret_string), null)
+  }
 
   # Not one of local.manifests, because its content is sensitive.
   repository = length(data.aws_secretsmanager_secret_version.repository) == 0 ? null : {
@@ -50,7 +69,7 @@ resource "helm_release" "argocd" {
   create_namespace = true
   repository       = "https://argoproj.github.io/argo-helm"
   chart            = "argo-cd"
-  version          = "9.1.9"
+  version          = "10.10.0"
   timeout          = 900
   atomic           = true
   values           = [yamlencode(local.values)]

@@ -38,7 +38,7 @@ locals {
   values = {
     global = {
       # The latest patch release of the minor version that the chart installs.
-      image = { tag = "v3.2.11" }
+      image = { tag = "v3.5.7" }
       # Only the components that need each other reach each other. What they reach outside, such as git, is not restricted, and a
       # port-forward to the server still works.
       networkPolicy = { create = true, defaultDenyIngress = true }
@@ -52,12 +52,27 @@ locals {
         "admin.enabled"                      = tostring(var.admin_enabled)
         "application.resourceTrackingMethod" = "annotation"
         "statusbadge.enabled"                = "false"
-        # How often Argo CD checks git for new commits.
-        "timeout.reconciliation" = "180s"
+        # How often Argo CD asks git for new commits. No webhook reaches it, because it has no public address.
+        "timeout.reconciliation"        = "60s"
+        "timeout.reconciliation.jitter" = "10s"
+        url                             = var.argocd_url
+        # New pods have no metrics for up to a minute, which Argo CD's own check takes for a failure in every rollout.
+        "resource.customizations.health.autoscaling_HorizontalPodAutoscaler"      = file("${path.module}/autoscaler_health.lua")
+        "resource.customizations.useOpenLibs.autoscaling_HorizontalPodAutoscaler" = "true" # for the functions of strings
+        "application.links"                                                       = yamlencode(local.application_links)
+        "resource.links"                                                          = yamlencode(local.resource_links)
+        # The tree shows the version beside each name.
+        "resource.customLabels" = "app.kubernetes.io/version"
       }
       params = {
         # Users reach the server through a port-forward, over TLS.
-        "server.insecure" = false
+        "server.insecure" = "false"
+        # The API server says what an apply would change. Argo CD alone does not know the defaults of each kind.
+        "controller.diff.server.side" = "true"
+        # The notifications say which resource is degraded, and why.
+        "controller.resource.health.persist" = "true"
+        # Rendered manifests are not kept longer than this, in case that one of them is wrong.
+        "reposerver.repo.cache.expiration" = "1h"
       }
       rbac = {
         # Every signed-in user may read. rbac_policy grants further permissions.
@@ -93,51 +108,6 @@ locals {
     extraObjects = [for policy in [local.redis_policy] : policy if var.highly_available]
     dex          = { enabled = false }
 
-    notifications = {
-      enabled   = var.notifications_secret_arn != null
-      resources = local.resources.notifications
-      secret = {
-        items = { for item in data.aws_secretsmanager_secret_version.notifications : "webhook-url" => item.secret_string }
-      }
-      # The Applications subscribe to the notification service `game-session`.
-      notifiers = {
-        "service.webhook.game-session" = yamlencode({
-          url     = "$webhook-url"
-          headers = [{ name = "Content-Type", value = "application/json" }]
-        })
-      }
-      templates = {
-        for template in ["app-deployed", "app-health-degraded", "app-sync-failed"] :
-        "template.${template}" => yamlencode({
-          webhook = {
-            game-session = {
-              method = "POST"
-              body = jsonencode({
-                text = join(" ", [
-                  "{{.app.metadata.name}}:",
-                  trimprefix(template, "app-"),
-                  "at {{.app.status.sync.revision}}",
-                ])
-              })
-            }
-          }
-        })
-      }
-      triggers = {
-        "trigger.on-deployed" = yamlencode([{
-          when    = "app.status.operationState != nil and app.status.operationState.phase in ['Succeeded'] and app.status.health.status == 'Healthy'"
-          oncePer = "app.status.sync.revision"
-          send    = ["app-deployed"]
-        }])
-        "trigger.on-health-degraded" = yamlencode([{
-          when = "app.status.health.status == 'Degraded'"
-          send = ["app-health-degraded"]
-        }])
-        "trigger.on-sync-failed" = yamlencode([{
-          when = "app.status.operationState != nil and app.status.operationState.phase in ['Error', 'Failed']"
-          send = ["app-sync-failed"]
-        }])
-      }
-    }
+    notifications = local.notifications
   }
 }

@@ -4,10 +4,43 @@ variable "admin_enabled" {
   default     = true
 }
 
+variable "argocd_url" {
+  description = "The URL at which people open Argo CD, for links in notifications. The default is that of the port-forward in docs/deploy.md."
+  type        = string
+  default     = "https://localhost:8080"
+
+  validation {
+    condition     = can(regex("^https://[^/ ]+$", var.argocd_url))
+    error_message = "argocd_url must be https://, a host and perhaps a port, without a path."
+  }
+}
+
 variable "cluster_autoscaler" {
   description = "Whether Argo CD installs the cluster autoscaler. Without it, the number of nodes stays as it is."
   type        = bool
   default     = true
+}
+
+variable "github_app_secret_arn" {
+  description = "The ARN of a secret with a GitHub App that may write commit statuses, as JSON: appID, installationID and privateKey. If null, no statuses are written, and promotions can't check them."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_app_secret_arn == null || can(regex("^arn:aws[-a-z]*:secretsmanager:", var.github_app_secret_arn))
+    error_message = "github_app_secret_arn must be the ARN of a secret in Secrets Manager."
+  }
+}
+
+variable "github_enterprise_url" {
+  description = "The URL of the API of GitHub Enterprise, such as https://github.example/api/v3. If null, it is that of github.com."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.github_enterprise_url == null || can(regex("^https://[^ ]+$", var.github_enterprise_url))
+    error_message = "github_enterprise_url must begin with https://."
+  }
 }
 
 variable "highly_available" {

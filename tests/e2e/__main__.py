@@ -37,8 +37,10 @@ READY_FILE = RUN / "ready"
 """Exists once the cluster is ready, and contains GUIDE with its addresses."""
 GUIDE = """
   kubectl      export KUBECONFIG={kubeconfig}
-  Argo CD      {argocd}/api/v1/applications
-               {argocd_program} app list --plaintext --server {argocd_server}
+  Argo CD      {argocd}, user admin; the password:
+               kubectl -n argocd get secret argocd-initial-admin-secret \\
+                 -o jsonpath='{{.data.password}}' | base64 -d
+               {argocd_program} login {argocd_server} --insecure --username admin
   the service  curl {service}/health
   tokens       curl --cacert {certificate} -d grant_type=client_credentials -u {client} {token_url}
   repository   git clone {repository}
@@ -225,7 +227,7 @@ def hold() -> int:
             certificate=CERTIFICATE,
             client=f"admin-0:{SECRET}",
             token_url=TOKEN_URL,
-            argocd_server=ADDRESS.removeprefix("http://"),
+            argocd_server=ADDRESS.removeprefix("https://"),
             repository=REMOTE,
             releases=RELEASES,
             argocd_program=PROGRAMS / "argocd",

@@ -1,11 +1,15 @@
 """Argo CD: its CRDs, its configuration, and its processes, which run beside the cluster."""
 
+import base64
+import functools
 import json
-import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import httpx2
+import yaml
 
 from tests.e2e.control_plane import apply, get, kubeconfig_for, kubectl
 from tests.e2e.network import HOST
@@ -14,22 +18,46 @@ from tests.e2e.processes import Failed, Process, print_progress, succeeds, wait_
 from tests.e2e.programs import source_directory
 
 NAMESPACE = "argocd"
-ADDRESS = f"http://{HOST}:8080"
+ADDRESS = f"https://{HOST}:8080"
 REDIS, REPO_SERVER = "127.0.0.1:6379", "127.0.0.1:8081"
 """The addresses at which the components of Argo CD reach each other."""
-COMPONENTS: dict[str, tuple[str, ...]] = {
-    "repo-server": ("--address=127.0.0.1", "--port=8081", "--metrics-address=127.0.0.1"),
-    "application-controller": (f"--repo-server={REPO_SERVER}", "--server-side-diff-enabled"),
-    "applicationset-controller": (
-        f"--argocd-repo-server={REPO_SERVER}",
-        *("--metrics-addr=127.0.0.1:8085", "--probe-addr=127.0.0.1:8086"),
+
+
+class Component(NamedTuple):
+    """A component: its manifest in Argo CD's source, and the arguments that this machine needs."""
+
+    manifest: str
+    arguments: tuple[str, ...]
+
+
+COMPONENTS = {
+    "repo-server": Component(
+        "repo-server/argocd-repo-server-deployment.yaml",
+        ("--address=127.0.0.1", "--port=8081", "--metrics-address=127.0.0.1"),
     ),
-    "server": (
-        *("--port=8080", f"--repo-server={REPO_SERVER}", f"--redis={REDIS}"),
-        *("--disable-auth", "--insecure"),
+    "application-controller": Component(
+        "application-controller/argocd-application-controller-statefulset.yaml",
+        (f"--repo-server={REPO_SERVER}",),
+    ),
+    "applicationset-controller": Component(
+        "applicationset-controller/argocd-applicationset-controller-deployment.yaml",
+        (
+            f"--argocd-repo-server={REPO_SERVER}",
+            *("--metrics-addr=127.0.0.1:8085", "--probe-addr=127.0.0.1:8086"),
+        ),
+    ),
+    "notifications": Component(
+        "notification/argocd-notifications-controller-deployment.yaml",
+        (f"--argocd-repo-server={REPO_SERVER}", "--metrics-port=9001"),
+    ),
+    "server": Component(
+        "server/argocd-server-deployment.yaml",
+        ("--port=8080", f"--repo-server={REPO_SERVER}", f"--redis={REDIS}"),
     ),
 }
-"""The components of Argo CD that run, and their arguments."""
+"""The components of Argo CD that run. The last one is the API."""
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class State(NamedTuple):
@@ -55,7 +83,7 @@ def state(application: str) -> State:
 
 
 def refresh(*applications: str) -> None:
-    """Make Argo CD check Git now, as its webhook does, instead of within three minutes."""
+    """Make Argo CD check Git now, instead of within about a minute."""
     for application in applications:
         kubectl(
             *("annotate", "application", application, "-n", NAMESPACE, "--overwrite"),
@@ -63,15 +91,21 @@ def refresh(*applications: str) -> None:
         )
 
 
+@functools.cache
+def log_in(user: str = "admin", password: str = "") -> httpx2.Client:
+    """A client of Argo CD's API. The default is the administrator with the initial password."""
+    if not password:
+        secret = get("secrets", "argocd-initial-admin-secret", NAMESPACE)
+        password = base64.b64decode(secret["data"]["password"]).decode()
+    client = httpx2.Client(base_url=f"{ADDRESS}/api/v1", verify=False, timeout=10)
+    response = client.post("session", json={"username": user, "password": password})
+    client.headers["Authorization"] = f"Bearer {response.raise_for_status().json()['token']}"
+    return client
+
+
 def sync(application: str) -> None:
     """Sync an Application through Argo CD's API, as the *Sync* button does."""
-    request = urllib.request.Request(
-        f"{ADDRESS}/api/v1/applications/{application}/sync",
-        data=b"{}",
-        headers={"Content-Type": "application/json"},
-    )
-    with urllib.request.urlopen(request, timeout=10) as response:
-        response.read()
+    log_in().post(f"applications/{application}/sync", json={}).raise_for_status()
 
 
 def wait_until_synced(*applications: str, revision: str = "", seconds: float = 120) -> None:
@@ -96,22 +130,24 @@ def wait_until_synced(*applications: str, revision: str = "", seconds: float = 1
 
 
 @contextmanager
-def running_argocd() -> Iterator[None]:
-    """Run Argo CD at ADDRESS, without authentication."""
+def running_argocd(values: dict[str, Any]) -> Iterator[None]:
+    """Run Argo CD at ADDRESS with the configuration that the values of its Helm chart have."""
     _apply_manifests()
+    config_maps = _configure(values)
     folder = RUN / "argocd"
     environment = _prepare(folder)
     host, port = REDIS.split(":")
     with ExitStack() as stack:
         redis = ("redis-server", "--bind", host, "--port", port, "--save", "", "--dir", str(folder))
         started = [stack.enter_context(Process("redis", *redis))]
-        for name, arguments in COMPONENTS.items():
+        for name, component in COMPONENTS.items():
             process = Process(
                 f"argocd-{name}",
                 PROGRAMS / "argocd",
-                *arguments,
+                *component.arguments,
                 ARGOCD_BINARY_NAME=f"argocd-{name}",
                 **environment,
+                **_parameters(component, config_maps),
             )
             started.append(stack.enter_context(process))
         started[-1].wait_until("the API of Argo CD answers", _answers)
@@ -121,9 +157,13 @@ def running_argocd() -> Iterator[None]:
         yield
 
 
+def _manifests() -> Path:
+    return source_directory("argocd") / "manifests"
+
+
 def _apply_manifests() -> None:
-    """Apply Argo CD's namespace, CRDs and configuration."""
-    manifests = source_directory("argocd") / "manifests"
+    """Apply Argo CD's namespace, CRDs and its own configuration."""
+    manifests = _manifests()
     apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
     kubectl("apply", "--server-side", "--kustomize", f"{manifests}/crds")
     kinds = "applications,applicationsets,appprojects"
@@ -131,15 +171,71 @@ def _apply_manifests() -> None:
     kubectl("apply", "-n", NAMESPACE, "--kustomize", f"{manifests}/base/config")
 
 
+def _configure(values: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Write the ConfigMaps and the Secret that the Helm chart makes of the values.
+
+    Returns the data of the ConfigMaps that Argo CD has by itself, by name.
+    """
+    configs, notifications = values["configs"], values["notifications"]
+    config_maps = {
+        "argocd-cm": configs["cm"],
+        "argocd-cmd-params-cm": configs["params"],
+        "argocd-rbac-cm": configs["rbac"],
+    }
+    for name, data in config_maps.items():
+        patch = ("--type=merge", f"--patch={json.dumps({'data': data})}")
+        kubectl("patch", "configmap", name, "-n", NAMESPACE, *patch)
+    data = {
+        "context": json.dumps({"argocdUrl": notifications["argocdUrl"]}),
+        "subscriptions": json.dumps(notifications["subscriptions"]),
+        **notifications["notifiers"],
+        **notifications["templates"],
+        **notifications["triggers"],
+    }
+    apply(
+        {
+            "apiVersion": "v1",
+            "kind": "ConfigMap",
+            "metadata": {"name": "argocd-notifications-cm", "namespace": NAMESPACE},
+            "data": data,
+        },
+        {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": "argocd-notifications-secret", "namespace": NAMESPACE},
+            "stringData": notifications["secret"]["items"],
+        },
+    )
+    return config_maps
+
+
+def _parameters(component: Component, config_maps: dict[str, dict[str, str]]) -> dict[str, str]:
+    """The environment variables that the component's manifest sets from the ConfigMaps."""
+    manifest = yaml.safe_load((_manifests() / "base" / component.manifest).read_text())
+    (container,) = manifest["spec"]["template"]["spec"]["containers"]
+    found = {}
+    for variable in container["env"]:
+        reference = variable.get("valueFrom", {}).get("configMapKeyRef", {})
+        data = config_maps.get(reference.get("name"), {})
+        if reference.get("key") in data:
+            found[variable["name"]] = data[reference["key"]]
+    return found
+
+
 def _prepare(folder: Path) -> dict[str, str]:
     """Create the files that Argo CD needs. Returns the environment variables that name them."""
-    for name in ("tls", "ssh", "plugins", "gpg/keys", "gpg/source", "tmp"):
+    for name in ("tls", "ssh", "plugins", "gpg/keys", "gpg/source", "tmp", "bin"):
         (folder / name).mkdir(parents=True)
     (folder / "ssh/ssh_known_hosts").touch()
     (folder / "kubeconfig").write_text(kubeconfig_for(NAMESPACE))
+    # Scripts that Argo CD's image has in its path.
+    for name in ("git-ask-pass.sh", "git-verify-wrapper.sh", "gpg-wrapper.sh"):
+        script = folder / "bin" / name
+        script.write_text((source_directory("argocd") / "hack" / name).read_text())
+        script.chmod(0o755)
     return {
         "KUBECONFIG": str(folder / "kubeconfig"),
-        "PATH": f"{PROGRAMS}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": f"{folder}/bin:{PROGRAMS}:{SYSTEM_PATH}",
         "TMPDIR": str(folder / "tmp"),
         "HOSTNAME": "application-controller-0",
         "REDIS_SERVER": REDIS,
@@ -157,7 +253,8 @@ def _prepare(folder: Path) -> dict[str, str]:
 
 def _answers() -> bool:
     try:
-        with urllib.request.urlopen(f"{ADDRESS}/api/version", timeout=1) as response:
-            return "Version" in json.load(response)
-    except OSError:
+        if "Version" not in httpx2.get(f"{ADDRESS}/api/version", verify=False, timeout=1).json():
+            return False
+    except (httpx2.HTTPError, ValueError):
         return False
+    return bool(get("secrets", "argocd-initial-admin-secret", NAMESPACE))

@@ -9,11 +9,14 @@ from typing import Any
 
 import httpx2
 
+from gitops import overlay
+from tests.e2e.argocd import ADDRESS
 from tests.e2e.argocd import NAMESPACE as ARGOCD
 from tests.e2e.argocd import refresh, running_argocd
 from tests.e2e.aws import REGION, Aws, running_aws
 from tests.e2e.control_plane import NAMESPACE, apply, get, items, kubectl, running_control_plane
 from tests.e2e.database import USER, Database, running_database
+from tests.e2e.metrics import running_metrics_server
 from tests.e2e.network import HOST, PROVIDER, VPC
 from tests.e2e.node import Node, running_containerd, running_node
 from tests.e2e.oidc import (
@@ -28,13 +31,19 @@ from tests.e2e.oidc import (
     running_provider,
     trust,
 )
-from tests.e2e.paths import CHECKOUT, RELEASES, REMOTE, ROOT, RUN
+from tests.e2e.paths import CHECKOUT, RELEASES, ROOT
 from tests.e2e.processes import enter_concurrently, print_progress, run, wait_for
-from tests.e2e.releases import REGISTRY, git
+from tests.e2e.releases import REGISTRY, REPOSITORY, git
+from tests.e2e.repository import GITHUB_PORT, REPOSITORY_URL, running_repository
+from tests.e2e.terraform import evaluate
+from tests.e2e.webhook import URL as WEBHOOK
+from tests.e2e.webhook import Message, Messages, running_webhook
+from tests.github import GitHub
 
 POD_SELECTOR = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
 CLUSTER_SECRET = "in-cluster"  # checkov:skip=CKV_SECRET_6:the name of a Secret
 """The Secret in which Argo CD keeps the cluster's environment (a label) and facts (annotations)."""
+DEV = "apps/game-api/overlays/dev/kustomization.yaml"
 JWKS_CIDR = f"{PROVIDER}/32"
 """The fact that opens the NetworkPolicy of the service for the identity provider."""
 
@@ -43,13 +52,22 @@ class Cluster:
     """The operations that tests run on the cluster, and the state that they inspect."""
 
     def __init__(
-        self, node: Node, aws: Aws, database: Database, provider: Provider, secret_arn: str
+        self,
+        node: Node,
+        aws: Aws,
+        database: Database,
+        provider: Provider,
+        secret_arn: str,
+        messages: Messages,
+        github: GitHub,
     ) -> None:
         self.node = node
         self.aws = aws
         self.database = database
         self.provider = provider
         self.secret_arn = secret_arn
+        self.messages = messages
+        self.github = github
         self.releases: dict[str, str] = json.loads(RELEASES.read_text())
         self.tokens = {role: Tokens(role) for role in ROLES}
 
@@ -81,7 +99,11 @@ class Cluster:
         environment = ROOT / ".venv"
         # --old-file keeps make from reinstalling the environment.
         options = (f"--old-file={environment}/base", f"VENV={environment}")
-        return run("make", "--no-print-directory", "-C", CHECKOUT, *options, *arguments)
+        return run(
+            *("make", "--no-print-directory", "-C", CHECKOUT, *options, *arguments),
+            GITHUB_API_URL=self.github.url,
+            GH_TOKEN=self.github.token,
+        )
 
     def push(self) -> str:
         """Push the checkout to main, make Argo CD check it, and return the revision."""
@@ -99,6 +121,56 @@ class Cluster:
         print_progress(self.make("bump", "ENV=dev", f"TAG={self.releases[release]}").strip())
         return self.refresh()
 
+    def edit(self, path: str, old: str, new: str, message: str) -> str:
+        """Replace a text in a file of the repository, push the commit, and return the revision."""
+        file = CHECKOUT / path
+        text = file.read_text()
+        assert old in text, f"{path} does not contain {old!r}"
+        file.write_text(text.replace(old, new, 1))
+        git("commit", "--quiet", "--all", f"--message={message}")
+        return self.push()
+
+    def merge(self, branch: str, base: str) -> str:
+        """Merge a branch as its pull request does, and return the new revision of its base."""
+        git("fetch", "--quiet")
+        git("push", "--quiet", "origin", f"origin/{branch}:refs/heads/{base}")
+        refresh("root", self.application)
+        return git("rev-parse", f"origin/{branch}")
+
+    def become(self, environment: str) -> None:
+        """Make this the cluster of another environment, as Terraform would install it."""
+        branch = overlay.branch(environment)
+        source = {"spec": {"source": {"targetRevision": branch}}}
+        kubectl(
+            *("patch", "application", "root", "-n", ARGOCD, "--type=merge"),
+            f"--patch={json.dumps(source)}",
+        )
+        self.set_fact("repository_revision", branch)
+        label = ("label", "secret", CLUSTER_SECRET, "-n", ARGOCD, "--overwrite")
+        kubectl(*label, f"environment={environment}")
+        application = f"game-api-{environment}"
+        wait_for("the new Application exists", lambda: get("applications", application, ARGOCD))
+
+    def told(self, *words: str, seconds: float = 60) -> Message:
+        """Wait for a notification that contains all of the words, and return the newest."""
+
+        def find() -> Message | None:
+            found = [m for m in self.messages if all(word in m.text for word in words)]
+            return found[-1] if found else None
+
+        return wait_for(f"a notification contains {' and '.join(words)}", find, seconds)
+
+    def commit_status(self, release: str, state: str, seconds: float = 60) -> str:
+        """Wait until a release's commit has this newest status. Returns its description."""
+
+        def find() -> str:
+            for status in self.github.statuses(REPOSITORY, self.releases[release]):
+                if status["context"] == f"argocd/{self.application}":
+                    return status["description"] if status["state"] == state else ""
+            return ""
+
+        return wait_for(f"the commit of {release} has the status {state}", find, seconds)
+
     def revert(self) -> str:
         """Revert the last commit, push, and return the revision."""
         git("revert", "--no-edit", "HEAD")
@@ -106,9 +178,13 @@ class Cluster:
 
     def set_fact(self, name: str, value: str) -> None:
         """Change a fact of the cluster as Terraform does: an annotation of its Secret."""
-        kubectl(
-            "annotate", "secret", CLUSTER_SECRET, "-n", ARGOCD, "--overwrite", f"{name}={value}"
-        )
+        self._annotate(f"{name}={value}")
+
+    def remove_fact(self, name: str) -> None:
+        self._annotate(f"{name}-")
+
+    def _annotate(self, change: str) -> None:
+        kubectl("annotate", "secret", CLUSTER_SECRET, "-n", ARGOCD, "--overwrite", change)
 
     def deployed_release(self) -> str:
         """The name of the release in the Deployment."""
@@ -184,23 +260,34 @@ def running_cluster() -> Iterator[Cluster]:
         running_containerd() as image_import,
         running_control_plane(),
         running_provider() as provider,
-        enter_concurrently(running_argocd(), running_aws(), running_database()) as services,
+        running_repository() as github,
+        running_webhook() as messages,
+        enter_concurrently(
+            running_argocd(_evaluate("local.values", "")), running_aws(), running_database()
+        ) as services,
         running_node(image_import) as node,
+        running_metrics_server(),
     ):
         _, aws, database = services
         secret_arn = aws.create_secret(USER, database.rotate_password())
-        cluster = Cluster(node, aws, database, provider, secret_arn)
-        apply(*bootstrap_manifests(secret_arn))
+        cluster = Cluster(node, aws, database, provider, secret_arn, messages, github)
+        # The cluster's Secret, the root project and the root Application.
+        apply(*_evaluate("local.manifests", secret_arn))
         print_progress("the root Application is applied")
         yield cluster
 
 
-def bootstrap_manifests(secret_arn: str) -> list[dict[str, Any]]:
-    """The cluster's Secret, the root project and the root Application, evaluated by Terraform."""
-    folder = RUN / "terraform"
-    folder.mkdir()
+def _evaluate(expression: str, secret_arn: str) -> Any:
+    """The value of an expression in terraform/argocd, with the facts of this cluster."""
     variables = {
-        "repository_url": f"file://{REMOTE}",
+        "admin_enabled": True,
+        "argocd_url": ADDRESS,
+        "github_app_secret_arn": "arn",
+        "github_enterprise_url": f"http://{HOST}:{GITHUB_PORT}/api/v3",
+        "highly_available": False,
+        "notifications_secret_arn": "arn",
+        "rbac_policy": "",
+        "repository_url": REPOSITORY_URL,
         "repository_revision": "main",
         # The charts of these two are on the internet, and both are optional.
         "cluster_autoscaler": False,
@@ -223,16 +310,15 @@ def bootstrap_manifests(secret_arn: str) -> list[dict[str, Any]]:
         "vpc_id": "vpc-0123456789abcdef0",
         "web_acl_arn": "none",
     }
-    # Replaces the variables and the state that terraform/argocd reads.
-    inputs = {
-        "variable": {name: {"default": value} for name, value in variables.items()},
-        "locals": {"base": {"environment": "dev", "facts": facts}},
+    secrets = {
+        "webhook_url": WEBHOOK,
+        "github_app": {
+            "appID": 1,
+            "installationID": 2,
+            "privateKey": run("openssl", "genrsa", "-traditional", "2048"),
+        },
     }
-    (folder / "bootstrap.tf").write_text((ROOT / "terraform/argocd/bootstrap.tf").read_text())
-    (folder / "base.tf.json").write_text(json.dumps(inputs))
-    output = run(*("terraform", f"-chdir={folder}", "console"), stdin="jsonencode(local.manifests)")
-    manifests: list[dict[str, Any]] = json.loads(json.loads(output))
-    return manifests
+    return evaluate(expression, variables, facts, secrets)
 
 
 def set_ingress_address() -> None:

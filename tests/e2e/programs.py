@@ -1,4 +1,4 @@
-"""Builds the programs of Kubernetes, Argo CD and kube-router from Go modules.
+"""Builds the programs of Kubernetes, Argo CD, kube-router and metrics-server from Go modules.
 
 The go.mod and go.sum files in the folders beside this file pin the versions.
 """
@@ -74,6 +74,13 @@ MODULES = (
         {"github.com/cloudnativelabs/kube-router/v2/pkg/version.Version": "v{0}.{1}.{2}"},
         2,
         {"kube-router": "github.com/cloudnativelabs/kube-router/v2/cmd/kube-router"},
+    ),
+    Module(
+        "metrics-server",
+        "sigs.k8s.io/metrics-server",
+        {"k8s.io/component-base/version.gitVersion": "v{0}.{1}.{2}"},
+        1,
+        {"metrics-server": "sigs.k8s.io/metrics-server/cmd/metrics-server"},
     ),
 )
 ENVIRONMENT = {"GOFLAGS": "-mod=readonly -buildvcs=false", "CGO_ENABLED": "0"}

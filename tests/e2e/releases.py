@@ -26,6 +26,9 @@ from tests.e2e.processes import Failed, Process, print_progress, run, succeeds
 REGISTRY = "111111111111.dkr.ecr.eu-central-1.amazonaws.com"
 """A registry that does not exist. The images are imported into the node instead."""
 
+REPOSITORY = "game-studio/game-api"
+GITHUB_URL = f"git@github.com:{REPOSITORY}.git"
+
 SOURCE = Path("src/game_api/__init__.py")
 NEXT, CRASHING, WITHOUT_INDEXES = "next", "crashing", "without-indexes"
 CHANGES = {
@@ -49,6 +52,7 @@ def build_releases() -> None:
     shas = {"current": head} | _commit_changes(head)
     git("push", "--quiet", "origin", "main")
     run("make", "-C", CHECKOUT, "bump", "ENV=dev", f"TAG={head}")
+    git("push", "--quiet", "origin", "main:env/staging", "main:env/prod")
     with docker_engine():
         _build_base_images()
         for name, sha in shas.items():
@@ -64,6 +68,7 @@ def build_releases() -> None:
 
 def _clone_repository() -> str:
     """Create REMOTE from the last commit and CHECKOUT from REMOTE. Returns the commit's SHA."""
+    REMOTE.parent.mkdir(parents=True)
     git("clone", "--quiet", "--bare", str(ROOT), str(REMOTE), folder=RUN)
     head = git("rev-parse", "HEAD", folder=ROOT)
     if git("rev-parse", "--is-shallow-repository", folder=ROOT) == "true":
@@ -77,6 +82,9 @@ def _clone_repository() -> str:
     git("clone", "--quiet", str(REMOTE), str(CHECKOUT), folder=RUN)
     git("config", "user.name", "e2e")
     git("config", "user.email", "e2e@example.com")
+    # The URL that the repository would have on GitHub. Git uses the folder in its place.
+    git("config", f"url.{REMOTE}.insteadOf", GITHUB_URL)
+    git("remote", "set-url", "origin", GITHUB_URL)
     return head
 
 

@@ -146,6 +146,10 @@ def test_a_failing_index_job_prevents_the_rollout(
             return bool(is_of_release and job["status"].get("failed"))
 
         wait_for("the job fails", job_has_failed)
+        failed = time.monotonic()
+        message = cluster.told("could not be synced", cluster.releases["without-indexes"])
+        assert "Job game-api-create-indexes" in message.text
+        assert cluster.commit_status("without-indexes", "failure")
         wait_for(
             "the sync fails",
             lambda: "completed unsuccessfully" in state(cluster.application).message,
@@ -157,6 +161,7 @@ def test_a_failing_index_job_prevents_the_rollout(
         wait_until_synced(cluster.application, revision=revision, seconds=180)
         seconds = time.monotonic() - started
         assert cluster.ready_pods(release) == pods
+    measure(f"told after {message.received - failed:.1f} s: {message.text}")
     measure(f"Synced {seconds:.0f} s after the revert")
     measure(window.summary())
     assert not window.failed

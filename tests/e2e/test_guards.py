@@ -11,9 +11,10 @@ from tests.e2e.argocd import wait_until_synced
 from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import Measure
 from tests.e2e.control_plane import NAMESPACE, apply, get, kubectl
-from tests.e2e.paths import CHECKOUT, REMOTE
+from tests.e2e.paths import CHECKOUT
 from tests.e2e.processes import Failed, wait_for
 from tests.e2e.releases import REGISTRY, git
+from tests.e2e.repository import REPOSITORY_URL
 from tests.e2e.traffic import Traffic
 
 INSPECT = """
@@ -118,7 +119,7 @@ def application(name: str, namespace: str, path: str, revision: str) -> dict[str
         "spec": {
             "project": "game-session",
             "destination": {"server": server, "namespace": namespace},
-            "source": {"repoURL": f"file://{REMOTE}", "path": path, "targetRevision": revision},
+            "source": {"repoURL": REPOSITORY_URL, "path": path, "targetRevision": revision},
             "syncPolicy": {"automated": {}},
         },
     }

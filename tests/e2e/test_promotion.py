@@ -1,17 +1,16 @@
-"""A build is promoted from dev to staging to prod, and each environment uses its own overlay."""
+"""What dev runs is promoted to staging and to prod, taken back there, and shown."""
 
 import datetime
 import time
 
 import pytest
 
-from tests.e2e.argocd import NAMESPACE as ARGOCD
+from gitops import overlay
 from tests.e2e.argocd import state, sync, wait_until_synced
-from tests.e2e.cluster import CLUSTER_SECRET, Cluster
+from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import Measure
-from tests.e2e.control_plane import get, kubectl
-from tests.e2e.processes import wait_for
-from tests.e2e.releases import git
+from tests.e2e.control_plane import get
+from tests.e2e.processes import Failed, print_progress, wait_for
 from tests.e2e.traffic import Traffic
 
 PODS = {"staging": 2, "prod": 3}
@@ -19,25 +18,22 @@ PODS = {"staging": 2, "prod": 3}
 
 
 @pytest.mark.parametrize(("source", "target"), [("dev", "staging"), ("staging", "prod")])
-def test_a_build_is_promoted_to_the_next_environment(
+def test_what_an_environment_runs_is_promoted_to_the_next(
     cluster: Cluster, traffic: Traffic, measure: Measure, source: str, target: str
 ) -> None:
-    """`make promote` deploys a build to the next environment"""
+    """`make promote` deploys what an environment runs to the next, if Argo CD says it is healthy"""
     assert cluster.environment == source, f"the build must be deployed to {source} first"
     release = cluster.deployed_release()
+    cluster.commit_status(release, "success", seconds=180)
     output = cluster.make("promote", f"FROM={source}", f"TO={target}")
+    print_progress(output.strip())
     assert f"-> {cluster.releases[release]}" in output
-    assert f"pushed promote/{target}" in output
-    git("fetch", "--quiet")
-    git("merge", "--quiet", "--no-edit", f"origin/promote/{target}")
-    revision = cluster.push()
+    assert f"healthy in {source} for" in output
+    revision = cluster.merge(f"promote/{target}", overlay.branch(target))
     with traffic.window() as window:
         started = time.monotonic()
-        # The label, which Terraform sets, moves this cluster to the next environment.
-        label = ("label", "secret", CLUSTER_SECRET, "-n", ARGOCD, "--overwrite")
-        kubectl(*label, f"environment={target}")
+        cluster.become(target)
         application = f"game-api-{target}"
-        wait_for("the new Application exists", lambda: get("applications", application, ARGOCD))
         if target == "prod" and not in_sync_window():
             time.sleep(5)
             assert state(application).sync == "OutOfSync"
@@ -50,11 +46,37 @@ def test_a_build_is_promoted_to_the_next_environment(
         seconds = time.monotonic() - started
     measure(f"{source} -> {target}: {seconds:.0f} s, {replicas} pods; {window.summary()}")
     assert not window.failed
-    assert get("applications", f"game-api-{source}", ARGOCD) == {}
+    assert get("applications", f"game-api-{source}", "argocd") == {}
     settings = get("configmaps", cluster.config_map_name())["data"]
     assert settings["GAME_API_ENVIRONMENT"] == target
     assert cluster.fetch("/health").json()["commit"] == cluster.releases[release]
     assert traffic.lost_writes() == []
+
+
+def test_an_environment_goes_back_to_an_earlier_build(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """`make rollback` goes back to an earlier build, which is not promoted again unasked"""
+    release = cluster.deployed_release()
+    builds = cluster.make("rollback", "ENV=prod")
+    print_progress(builds.strip())
+    assert cluster.releases["current"][:12] in builds and "running" in builds
+    print_progress(cluster.make("rollback", "ENV=prod", f"TO={cluster.releases['current'][:12]}"))
+    with traffic.window() as window:
+        started = time.monotonic()
+        revision = cluster.merge("rollback/prod", overlay.branch("prod"))
+        if not in_sync_window():
+            wait_for("Argo CD has seen it", lambda: state("game-api-prod").revision == revision)
+            sync("game-api-prod")
+        cluster.wait_for_rollout("current")
+        measure(f"all pods replaced {time.monotonic() - started:.0f} s after the merge")
+    measure(window.summary())
+    assert not window.failed
+    with pytest.raises(Failed, match="it was taken back on"):
+        cluster.make("promote", "FROM=staging", "TO=prod")
+    output = cluster.make("promote", "FROM=staging", "TO=prod", "AGAIN=1")
+    assert f"-> {cluster.releases[release]}" in output
+    print_progress(cluster.make("status"))
 
 
 def in_sync_window() -> bool:

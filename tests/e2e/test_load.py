@@ -1,0 +1,83 @@
+"""The autoscaler adds pods under load, and removes them afterwards."""
+
+import threading
+import time
+
+from tests.e2e.argocd import wait_until_synced
+from tests.e2e.cluster import DEV, Cluster
+from tests.e2e.conftest import Measure
+from tests.e2e.control_plane import get
+from tests.e2e.processes import wait_for
+
+MAXIMUM = "path: /spec/maxReplicas\n        value: 3\n"
+SCALE_DOWN_SOON = """\
+      - op: replace
+        path: /spec/behavior/scaleDown/stabilizationWindowSeconds
+        value: 10
+      - op: replace
+        path: /spec/behavior/scaleDown/policies/0/periodSeconds
+        value: 10
+"""
+
+
+def test_the_autoscaler_adds_pods_under_load_and_removes_them(
+    cluster: Cluster, measure: Measure
+) -> None:
+    """The autoscaler adds a pod under load and removes it afterwards; no request fails"""
+    # In production, the autoscaler waits five minutes before it removes a pod.
+    revision = cluster.edit(DEV, MAXIMUM, MAXIMUM + SCALE_DOWN_SOON, "test(dev): scale down sooner")
+    wait_until_synced(cluster.application, revision=revision)
+    release = cluster.deployed_release()
+    wait_for("the autoscaler has metrics", lambda: utilization() is not None)
+    wait_for("two pods are left", lambda: len(cluster.ready_pods(release)) == 2)
+    with Load(cluster) as load:
+        started = time.monotonic()
+        wait_for("there is a third pod", lambda: len(cluster.ready_pods(release)) == 3, 90)
+        measure(
+            f"a third pod is ready after {time.monotonic() - started:.0f} s "
+            f"at {utilization()} % of the requested CPU time"
+        )
+    ended = time.monotonic()
+    wait_for("the third pod is removed", lambda: len(cluster.pods()) == 2, 120)
+    measure(f"removed {time.monotonic() - ended:.0f} s after the load")
+    measure(f"{load.answered} lists of 100 players, {load.failed} failed")
+    assert load.failed == 0
+    wait_until_synced(cluster.application, revision=cluster.revert())
+
+
+def utilization() -> int | None:
+    """The mean CPU time of the pods in percent of what they request, if it is known."""
+    for metric in get("horizontalpodautoscalers", "game-api")["status"].get("currentMetrics") or ():
+        if "averageUtilization" in metric.get("resource", {}).get("current", {}):
+            return int(metric["resource"]["current"]["averageUtilization"])
+    return None
+
+
+class Load:
+    """Lists of players, as many as four connections get, until the `with` block ends."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.answered = self.failed = 0
+        self._stopping = False
+        self._threads = [threading.Thread(target=self._run) for _ in range(4)]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping = True
+        for thread in self._threads:
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            # Each connection reaches one pod.
+            with self.cluster.client() as client:
+                for _ in range(20):
+                    if client.get("/api/v1/players?limit=100").status_code == 200:
+                        self.answered += 1
+                    else:
+                        self.failed += 1
