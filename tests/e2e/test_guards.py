@@ -1,16 +1,21 @@
 """Forbidden resources are refused, and the service's pods have no unnecessary privileges."""
 
+import json
+import time
 from typing import Any
 
 import pytest
 
 from tests.e2e.argocd import NAMESPACE as ARGOCD
+from tests.e2e.argocd import wait_until_synced
 from tests.e2e.cluster import Cluster
+from tests.e2e.conftest import Measure
 from tests.e2e.control_plane import NAMESPACE, apply, get, kubectl
 from tests.e2e.paths import CHECKOUT
 from tests.e2e.processes import Failed, wait_for
-from tests.e2e.releases import git
+from tests.e2e.releases import REGISTRY, git
 from tests.e2e.repository import REPOSITORY_URL
+from tests.e2e.traffic import Traffic
 
 INSPECT = """
 import os, pathlib
@@ -41,6 +46,67 @@ def test_the_namespace_refuses_a_privileged_pod() -> None:
     privileged = ("--image=any", "--privileged", "--restart=Never")
     with pytest.raises(Failed, match='violates PodSecurity "restricted:v1.36"'):
         kubectl("run", "privileged", "-n", NAMESPACE, *privileged)
+
+
+@pytest.mark.parametrize(
+    "image", [f"{REGISTRY}/game-api:latest", f"docker.example/game-api:{'a' * 40}"]
+)
+def test_the_namespace_refuses_an_image_that_no_release_has_built(
+    cluster: Cluster, image: str
+) -> None:
+    """The namespace refuses a pod with an image of another registry, or with another tag"""
+    pod, *_ = cluster.pods()
+    container = {**pod["spec"]["containers"][0], "image": image}
+    manifest = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "unreleased", "namespace": NAMESPACE},
+        "spec": {
+            "automountServiceAccountToken": False,
+            "containers": [{key: container[key] for key in ("name", "image", "securityContext")}],
+            "securityContext": pod["spec"]["securityContext"],
+        },
+    }
+    with pytest.raises(Failed, match=f"run only {REGISTRY}/game-api:<sha .*, not {image}"):
+        apply(manifest)
+    assert get("pods", "unreleased") == {}
+
+
+def test_the_namespace_refuses_such_an_image_in_a_running_pod(cluster: Cluster) -> None:
+    """The namespace refuses to debug a pod with an image that no release has built"""
+    pod = cluster.pods()[0]["metadata"]["name"]
+    security = {
+        "allowPrivilegeEscalation": False,
+        "capabilities": {"drop": ["ALL"]},
+        "runAsNonRoot": True,
+    }
+    debugger = {"name": "debug", "image": "busybox", "securityContext": security}
+    patch = json.dumps({"spec": {"ephemeralContainers": [debugger]}})
+    options = ("-n", NAMESPACE, "--subresource=ephemeralcontainers", f"--patch={patch}")
+    with pytest.raises(Failed, match=f"run only {REGISTRY}/game-api:<sha .*, not busybox"):
+        kubectl("patch", "pod", pod, *options)
+
+
+def test_the_revert_of_a_setting_does_not_wait_for_the_rollout(
+    cluster: Cluster, traffic: Traffic, measure: Measure
+) -> None:
+    """A setting with which no pod gets ready replaces no pod, and its revert starts at once"""
+    pods = cluster.ready_pods(cluster.deployed_release())
+    settings = CHECKOUT / "apps/game-api/base/settings.env"
+    with traffic.window() as window:
+        settings.write_text(settings.read_text().replace("PORT=8000", "PORT=8001"))
+        git("commit", "--quiet", "--all", "--message=test: a port that no probe uses")
+        cluster.push()
+        wait_for("a new pod is created", lambda: len(cluster.pods()) > len(pods))
+        started = time.monotonic()
+        revision = cluster.revert()
+        # A sync that waits for the rollout would last until the progress deadline, 120 s.
+        wait_until_synced(cluster.application, revision=revision, seconds=60)
+        seconds = time.monotonic() - started
+        assert cluster.ready_pods(cluster.deployed_release()) == pods
+    measure(f"Healthy {seconds:.0f} s after the revert")
+    measure(window.summary())
+    assert not window.failed
 
 
 def application(name: str, namespace: str, path: str, revision: str) -> dict[str, Any]:

@@ -333,6 +333,37 @@ MISTAKES = (
         "the project must allow only this repository",
         "argocd",
     ),
+    *(
+        Mistake(f"argocd/{file}", old, new, message, "argocd")
+        for file, old, new, message in (
+            (
+                "bootstrap.tf",
+                "'${local.base.facts.ecr_registry}/game-api:'",
+                "'docker.io/game-api:'",
+                "pods must run only images of the registry in the facts",
+            ),
+            (
+                "bootstrap.tf",
+                'kind = "ValidatingAdmissionPolicy" }',
+                'kind = "MutatingAdmissionPolicy" }',
+                "cluster-wide resources that the root Application may create",
+            ),
+            (
+                "bootstrap.tf",
+                "refresh = true",
+                "refresh = false",
+                "retry with the newest commit",
+            ),
+            (
+                "values.tf",
+                '= "annotation"',
+                '= "label"',
+                "Argo CD must track resources by their annotation",
+            ),
+            ("values.tf", '"server.insecure" = ', '"server.insecure" = !', "over TLS"),
+            ("main.tf", "= 900", "= 90", "an upgrade of Argo CD that is not ready"),
+        )
+    ),
     Mistake(
         "iam.tf",
         '"secretsmanager:GetSecretValue"',

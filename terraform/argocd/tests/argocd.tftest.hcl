@@ -181,8 +181,18 @@ run "argocd" {
   }
 
   assert {
-    condition     = !yamldecode(helm_release.argocd.values[0]).configs.params["server.insecure"]
+    condition     = tostring(yamldecode(helm_release.argocd.values[0]).configs.params["server.insecure"]) == "false"
     error_message = "users must reach Argo CD over TLS"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).configs.cm["application.resourceTrackingMethod"] == "annotation"
+    error_message = "Argo CD must track resources by their annotation, because the charts set the label themselves"
+  }
+
+  assert {
+    condition     = helm_release.argocd.atomic && helm_release.argocd.timeout == 900
+    error_message = "an upgrade of Argo CD that is not ready within 15 minutes must be taken back"
   }
 }
 
