@@ -163,7 +163,7 @@ def taken_back_at(repository: Repository, target: str, commit: str) -> datetime 
 
 
 def healthy_since(repository: Repository, source: str, tag: str, commit: str) -> datetime:
-    """Since when Argo CD has reported that the source is healthy with what the commit deploys.
+    """Since when Argo CD has reported that the source is healthy with the commit's manifests.
 
     Raises GitOpsError if it is not, or if GitHub can't be asked.
     """
@@ -177,13 +177,16 @@ def healthy_since(repository: Repository, source: str, tag: str, commit: str) ->
             f"{context(source)} on GitHub\n{UNVERIFIED}"
         )
 
+    # Argo CD syncs an Application only if its own manifests change, so only these are compared.
+    rendered = ("apps/game-api/base", f"apps/game-api/overlays/{source}")
+
     def is_good(status: Status) -> bool:
         revision = status.revision
         return (
             status.state == "success"
             and revision is not None
             and repository.has_commit(revision)
-            and not repository.differences(revision, commit, *DEPLOYED)
+            and not repository.differences(revision, commit, *rendered)
         )
 
     newest = reports[0]
