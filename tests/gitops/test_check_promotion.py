@@ -36,11 +36,15 @@ def test_a_promotion_passes_although_its_source_has_moved(
 
 
 def test_a_rollback_passes(pipeline: Pipeline, remote: Remote) -> None:
-    pipeline.build("one")
+    """Even to a tree that only this environment had."""
+    own = pipeline.build("one")
+    git(remote.bare, "branch", "--force", "env/prod", "main")
+    pipeline.build("two")
     for target in ("staging", "prod"):
         pipeline.deploy(target)
-    assert run(pipeline.clone, "rollback", "prod", remote.first_build)[0] == 0
-    assert check(pipeline, "prod", "rollback/prod")[0] == 0
+    assert run(pipeline.clone, "rollback", "prod", own)[0] == 0
+    code, output, errors = check(pipeline, "prod", "rollback/prod")
+    assert (code, errors) == (0, "") and "has the tree that env/prod had at" in output
 
 
 def test_what_the_source_never_had_is_refused(pipeline: Pipeline, remote: Remote) -> None:

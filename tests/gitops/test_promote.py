@@ -1,5 +1,6 @@
 """`make promote` pushes a branch that gives an environment the tree of the one before it."""
 
+import os
 import subprocess
 import sys
 from datetime import timedelta
@@ -40,7 +41,8 @@ def test_a_promotion_pushes_a_branch_with_the_tree_of_the_source(
         "feat: more",
         "chore: manifests",
     ]
-    assert [line.split()[0] for line in lines[4:6]] == [image.PATH, PROD]
+    assert lines[4] == "manifests:"
+    assert [line.split()[0] for line in lines[5:7]] == [image.PATH, PROD]
     assert lines[-2:] == [
         "healthy in dev for 2 h 5 min",
         "pushed promote/staging; merge it into env/staging to deploy",
@@ -51,7 +53,7 @@ def test_a_promotion_pushes_a_branch_with_the_tree_of_the_source(
     assert parents == [git(remote.bare, "rev-parse", name) for name in ("env/staging", "main")]
     message = git(remote.bare, "log", "-1", "--format=%B", "promote/staging").splitlines()
     assert message[0] == f"deploy(staging): game-api {tag[:12]}"
-    assert message[2:-1] == lines[:-3] and message[-1].startswith("healthy in dev since 20")
+    assert message[2:-1] == lines[:-2] and message[-1].startswith("healthy in dev since 20")
 
 
 @pytest.mark.parametrize("method", ["--no-ff", "--squash", "--ff-only"])
@@ -381,23 +383,28 @@ def test_concurrent_promotions_and_bumps_lose_nothing(pipeline: Pipeline, remote
 
 
 def test_a_promotion_starts_again_if_another_one_was_faster(
-    pipeline: Pipeline, remote: Remote
+    pipeline: Pipeline, remote: Remote, tmp_path: Path
 ) -> None:
     old = pipeline.build("old")
+    newest = remote.commit("feat: new", "src/app.py", "new")
     other = remote.clone("other")
-    # While the first promotion is pushed, dev gets another build, which the second one promotes.
-    hook = pipeline.clone / ".git/hooks/pre-push"
-    hook.write_text(
-        f"#!/bin/sh\n[ -e {hook}.done ] && exit 0\ntouch {hook}.done\nunset GIT_DIR\ncd {other}\n"
-        "git pull -q && echo new >src/app.py && git commit -qam 'feat: new' && git push -q\n"
-        "python3 -m gitops bump dev $(git rev-parse HEAD)\n"
-        "python3 -m gitops promote dev staging --unverified\n"
+    # Just before the first promotion is pushed, a second one promotes another build.
+    tool = tmp_path / "tools/git"
+    tool.parent.mkdir()
+    tool.write_text(
+        f'#!/bin/sh\nPATH="{os.environ["PATH"]}"\n'
+        f'if [ "$1" = push ] && mkdir {tmp_path}/once 2>/dev/null; then\n'
+        f"  (cd {other} && {sys.executable} -m gitops bump dev {newest}\n"
+        f"  {sys.executable} -m gitops promote dev staging --unverified) >&2\n"
+        'fi\nexec git "$@"\n'
     )
-    hook.chmod(0o755)
+    tool.chmod(0o755)
+    pipeline.reports.environment["PATH"] = f"{tool.parent}:{os.environ['PATH']}"
     code, output, errors = pipeline.promote("dev", "staging", "--unverified")
-    assert code == 0, errors
-    newest = remote.tag("dev")
-    assert newest != old and f"-> {newest}" in output
+    assert (code, errors) == (0, "") and f"-> {newest}" in output and old not in output
+    assert output.endswith(
+        "there was already promote/staging; merge it into env/staging to deploy\n"
+    )
     assert remote.tag("staging", "promote/staging") == newest
 
 

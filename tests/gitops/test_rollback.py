@@ -65,7 +65,7 @@ def test_a_rollback_pushes_a_branch_with_an_earlier_tree(
     assert outputs.read_text() == "branch=rollback/prod\nbase=env/prod\n"
     lines = output.splitlines()
     assert lines[:2] == [f"prod: {builds[2]} -> {builds[1]}", "taken back:"]
-    assert lines[2].endswith(" feat: three") and "apps/game-api/base/kustomization" in lines[3]
+    assert lines[2].endswith(" feat: three") and lines[3] == "manifests:"
     assert lines[-1] == "pushed rollback/prod; merge it into env/prod to deploy"
     assert remote.tree("env/prod") == before, "the environment only changes with the merge"
     assert remote.tree("rollback/prod") == expected
