@@ -17,7 +17,8 @@ def describe(repository: Repository, environment: str, old: str, new: str) -> st
         lines = [f"{environment}: {after} stays, and its manifests change"]
     else:
         lines = [f"{environment}: {before} -> {after}", *_commits(repository, before, after)]
-    return "\n".join([*lines, *_indented(repository.differences(old, new, *DEPLOYED))])
+    files = repository.differences(old, new, *DEPLOYED)
+    return "\n".join([*lines, *(["manifests:", *_indented(files)] if files else [])])
 
 
 def _commits(repository: Repository, before: str, after: str) -> list[str]:

@@ -67,9 +67,7 @@ def context(environment: str) -> str:
 def _origin(repository: Repository) -> tuple[str, str]:
     """The host and the `owner/name` of the repository that this clone comes from."""
     url = repository.git("config", "--get", "remote.origin.url").strip()
-    pattern = (
-        r"(?:(?:https|ssh)://)?(?:[^@/]+@)?([\w.-]+)(?::\d+/|[:/])([\w.-]+/[\w.-]+?)(?:\.git)?/?"
-    )
+    pattern = r"(?:\w+://)?(?:[^@/]+@)?([\w.-]+)(?::\d+/|[:/])([\w.-]+/[\w.-]+?)(?:\.git)?/?"
     if url.startswith(("/", ".")) or not (found := re.fullmatch(pattern, url)):
         raise GitOpsError(f"{url}, where this clone comes from, is not a repository on GitHub")
     return found[1], found[2]

@@ -29,9 +29,10 @@ class Options(NamedTuple):
 class Promotion(NamedTuple):
     """The tree of `commit`, which is the tip of the source's branch, on top of the target's `tip`.
 
-    `notes` say what was checked. `since` is when the source became healthy, if that was checked.
+    `notes` are for the reviewer. `since` is when the source became healthy, if that was checked.
     """
 
+    source: str
     target: str
     tip: str
     commit: str
@@ -43,7 +44,8 @@ class Promotion(NamedTuple):
         """Commit it. With both parents, git knows what the target has, however it is merged."""
         tag = image.tag_in(repository.read(self.commit, image.PATH))
         subject = f"deploy({self.target}): game-api {tag[:12]}"
-        message = "\n".join([subject, "", self.changes, *self.notes, ""])
+        since = [f"healthy in {self.source} since {date(self.since)} UTC"] if self.since else []
+        message = "\n".join([subject, "", self.changes, *self.notes, *since, ""])
         return repository.commit(repository.tree(self.commit), [self.tip, self.commit], message)
 
 
@@ -94,8 +96,8 @@ def plan(repository: Repository, source: str, target: str, options: Options) -> 
     if back := taken_back_at(repository, target, commit):
         if not options.again:
             raise GitOpsError(
-                f"{target} had this build, and it was taken back on {date(back)} UTC; "
-                "with AGAIN=1, it is deployed again"
+                f"{target} ran this before, and it was taken back on {date(back)} UTC; "
+                "AGAIN=1 deploys it again"
             )
         notes.append(f"deployed again: it was taken back on {date(back)} UTC")
     tag = image.tag_in(repository.read(commit, image.PATH))
@@ -106,11 +108,10 @@ def plan(repository: Repository, source: str, target: str, options: Options) -> 
         check_image(options.ecr, tag)
     if options.verified:
         since = healthy_since(repository, source, tag, commit)
-        notes.append(f"healthy in {source} since {date(since)} UTC")
     else:
         notes.append(f"not verified: whether {source} is healthy was not checked")
     changes = describe(repository, target, tip, commit)
-    return Promotion(target, tip, commit, changes, notes, since)
+    return Promotion(source, target, tip, commit, changes, notes, since)
 
 
 def check_changes_by_hand(repository: Repository, target: str, commit: str) -> None:
@@ -163,7 +164,7 @@ def taken_back_at(repository: Repository, target: str, commit: str) -> datetime 
 
 
 def healthy_since(repository: Repository, source: str, tag: str, commit: str) -> datetime:
-    """Since when Argo CD has reported that the source is healthy with what the commit deploys.
+    """Since when Argo CD has reported that the source is healthy with the commit's manifests.
 
     Raises GitOpsError if it is not, or if GitHub can't be asked.
     """
@@ -177,13 +178,16 @@ def healthy_since(repository: Repository, source: str, tag: str, commit: str) ->
             f"{context(source)} on GitHub\n{UNVERIFIED}"
         )
 
+    # Argo CD syncs an Application only if its own manifests change, so only these are compared.
+    rendered = ("apps/game-api/base", f"apps/game-api/overlays/{source}")
+
     def is_good(status: Status) -> bool:
         revision = status.revision
         return (
             status.state == "success"
             and revision is not None
             and repository.has_commit(revision)
-            and not repository.differences(revision, commit, *DEPLOYED)
+            and not repository.differences(revision, commit, *rendered)
         )
 
     newest = reports[0]

@@ -109,13 +109,16 @@ class Repository:
         return self.git("rev-parse", "--verify", f"{commit}^{{tree}}").strip()
 
     def object_ids(self, names: Iterable[str]) -> list[str]:
-        """The id of each object, such as `COMMIT:PATH`. For one that does not exist, any text."""
+        """The id of each object, such as `COMMIT:PATH`, and nothing for one that does not exist."""
         lines = "".join(f"{name}\n" for name in names)
-        return self.git("cat-file", "--batch-check=%(objectname)", stdin=lines).splitlines()
+        output = self.git("cat-file", "--batch-check=%(objectname)", stdin=lines)
+        return ["" if line.endswith(" missing") else line for line in output.splitlines()]
 
     def texts(self, blobs: Iterable[str]) -> dict[str, str]:
         """The text of each blob, by its id."""
-        output = self.git("cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs))
+        output = self.git(
+            "cat-file", "--batch", stdin="".join(f"{blob}\n" for blob in blobs if blob)
+        )
         parts = re.split(r"^([0-9a-f]{40}) blob \d+\n", output, flags=re.MULTILINE)[1:]
         return dict(zip(parts[::2], parts[1::2]))
 

@@ -40,8 +40,8 @@ def rollback(repository: Repository, environment: str, to: str) -> Outcome:
     if base == MAIN:
         lines = [
             changes,
-            f"pushed to {MAIN}; the next release of {MAIN} deploys the newest build again, so revert "
-            "the change that is at fault as well",
+            f"pushed to {MAIN}; the next release of {MAIN} deploys the newest build again, "
+            "so revert the change that is at fault as well",
         ]
         return Outcome("\n".join(lines))
     verb = "pushed" if pushed else "there was already"

@@ -78,7 +78,8 @@ def _live(repository: Repository, environment: str) -> str | None:
         variables = (repository.root / f"terraform/environments/{environment}.tfvars").read_text()
         hostname = re.findall(r'^hostname\s*=\s*"([^"]+)"', variables, re.MULTILINE)[0]
         with urllib.request.urlopen(f"https://{hostname}/health", timeout=TIMEOUT) as response:
-            return str(json.load(response)["commit"])
+            commit = json.load(response)["commit"]
+            return commit if isinstance(commit, str) else None
     except (OSError, HTTPException, ValueError, LookupError, TypeError):
         return None
 

@@ -26,13 +26,13 @@ def git(folder: Path, *arguments: str) -> str:
         text=True,
         capture_output=True,
     )
-    assert result.returncode == 0, result.stderr
+    assert result.returncode == 0, result.stderr + result.stdout
     return result.stdout.strip()
 
 
 NAME = "game-studio/game-api"
 URL = f"https://github.com/{NAME}.git"
-"""Where the clones believe that they come from. git reads and writes the bare repository instead."""
+"""The URL that the clones have. git uses the bare repository instead of it."""
 
 
 class Remote:

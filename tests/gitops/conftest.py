@@ -8,9 +8,10 @@ from pathlib import Path
 import boto3
 import pytest
 
+from gitops import overlay
 from tests.aws import Moto, environment
 from tests.github import GitHub
-from tests.gitops.clones import NAME, Remote
+from tests.gitops.clones import NAME, Remote, git, run
 
 
 @pytest.fixture
@@ -72,3 +73,47 @@ class Reports:
 def reports() -> Iterator[Reports]:
     with GitHub() as github:
         yield Reports(github)
+
+
+class Pipeline:
+    """A clone in which builds are deployed to dev, promoted, merged and rolled back."""
+
+    def __init__(self, remote: Remote, reports: Reports) -> None:
+        self.remote, self.reports = remote, reports
+        self.clone = remote.clone("clone")
+
+    def build(self, name: str) -> str:
+        """Deploy a new build to dev, and return its tag."""
+        tag = self.remote.commit(f"feat: {name}", "src/app.py", name)
+        assert run(self.clone, "bump", "dev", tag)[0] == 0
+        return tag
+
+    def report(
+        self, environment: str, state: str = "success", ago: timedelta = timedelta()
+    ) -> None:
+        """Report to GitHub how an environment does with the tip of its branch."""
+        revision = git(self.remote.bare, "rev-parse", overlay.branch(environment))
+        self.reports.add(environment, self.remote.tag(environment), revision, state, ago)
+
+    def promote(self, source: str, target: str, *options: str) -> tuple[int, str, str]:
+        return run(self.clone, "promote", source, target, *options, **self.reports.environment)
+
+    def deploy(self, target: str, *options: str) -> None:
+        """Promote to the target, and merge."""
+        source = overlay.source(target)
+        self.report(source)
+        code, _, errors = self.promote(source, target, *options)
+        assert (code, errors) == (0, "")
+        self.remote.merge(f"promote/{target}", overlay.branch(target))
+
+    def roll_back(self, environment: str, to: str) -> None:
+        """Roll back to a build, and merge."""
+        code, _, errors = run(self.clone, "rollback", environment, to)
+        assert (code, errors) == (0, "")
+        if environment != overlay.ENVIRONMENTS[0]:
+            self.remote.merge(f"rollback/{environment}", overlay.branch(environment))
+
+
+@pytest.fixture
+def pipeline(remote: Remote, reports: Reports) -> Pipeline:
+    return Pipeline(remote, reports)

@@ -6,7 +6,7 @@ from fnmatch import fnmatch
 from typing import Any
 
 from game_api.__main__ import INDEX_SECONDS
-from gitops import overlay
+from gitops import image, overlay
 from tests.gitops.rules import KUBERNETES, Rule
 from tests.gitops.tree import FACTS, ROOT, Manifest, Tree, find_one, of_kind, pod_templates
 
@@ -163,7 +163,7 @@ def every_environment_has_its_application(tree: Tree) -> Iterator[str]:
         metadata, source = application["metadata"], application["spec"]["source"]
         if metadata["name"] != f"game-api-{environment}":
             yield f"{environment}: the name of the Application is {metadata['name']}"
-        if source["path"] != overlay.path(environment).rpartition("/")[0]:
+        if source["path"] != f"apps/game-api/overlays/{environment}":
             yield f"{environment}: the Application syncs {source['path']}"
         watched = metadata["annotations"]["argocd.argoproj.io/manifest-generate-paths"]
         if watched != "/apps/game-api":
@@ -216,9 +216,8 @@ def only_changes_to_the_image_start_a_release(tree: Tree) -> Iterator[str]:
         base = pattern.removesuffix("/**")
         if not any(fnmatch(base, path) or path == f"{base}/*.pem" for path in inputs):
             yield f"{pattern} is not in the image, but starts a release"
-    for environment in overlay.ENVIRONMENTS:
-        if any(fnmatch(overlay.path(environment), pattern) for pattern in paths):
-            yield f"the tag that a release commits to {environment} starts a release"
+    if any(fnmatch(image.PATH, pattern) for pattern in paths):
+        yield "the tag that a release commits starts a release"
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", tree.text("Dockerfile"), re.MULTILINE)
     for path in " ".join(copied).split():
         if "$" not in path and path not in allowed:

@@ -338,7 +338,7 @@ MISTAKES = (
         RELEASE,
         "      - certificates/**\n",
         "      - apps/**\n",
-        "the tag that a release commits to dev starts a release",
+        "the tag that a release commits starts a release",
     ),
     Mistake(
         delivery.only_the_tag_of_a_client_publishes_it,
