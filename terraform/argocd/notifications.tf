@@ -61,7 +61,7 @@ locals {
 
   # GitHub shows a status at the commit that the image was built of. Its description is a template's message, 140 characters at most.
   statuses = {
-    github-healthy = { state = "success", description = "Healthy at {{ $revision }}" }
+    github-healthy = { state = "success", description = "Healthy at {{ .app.status.sync.revision }}" }
     github-pending = { state = "pending", description = "Rolling out {{ $revision }}" }
     github-failed  = { state = "failure", description = "{{ $reason }}" }
   }
@@ -99,9 +99,10 @@ locals {
     "(app.status.operationState?.phase == 'Running' and (app.status.operationState?.message ?? '') contains 'Retrying attempt #')",
   ])
 
-  # A status is sent again if the health changes, such as after an outage, or if another commit is synced.
   synced_revision = "(app.status.operationState?.syncResult?.revision ?? '')"
-  once_per_change = "${local.synced_revision} + (app.status.health?.lastTransitionTime ?? '')"
+
+  # A status is sent again if the health changes, such as after an outage, or if another commit is synced or needs no sync.
+  once_per_change = "(app.status.sync?.revision ?? '') + (app.status.health?.lastTransitionTime ?? '')"
 
   triggers = {
     on-deployed            = [{ when = local.is_deployed, oncePer = local.synced_revision, send = ["app-deployed"] }]

@@ -24,10 +24,11 @@ def test_what_an_environment_runs_is_promoted_to_the_next(
     """`make promote` deploys what an environment runs to the next, if Argo CD says it is healthy"""
     assert cluster.environment == source, f"the build must be deployed to {source} first"
     release = cluster.deployed_release()
+    assert release != "current"
     cluster.commit_status(release, "success", seconds=180)
     output = cluster.make("promote", f"FROM={source}", f"TO={target}")
     print_progress(output.strip())
-    assert f"-> {cluster.releases[release]}" in output
+    assert f"{cluster.releases['current']} -> {cluster.releases[release]}" in output
     assert f"healthy in {source} for" in output
     revision = cluster.merge(f"promote/{target}", overlay.branch(target))
     with traffic.window() as window:
