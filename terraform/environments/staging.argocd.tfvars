@@ -2,3 +2,6 @@
 state_bucket   = "game-session-terraform-222222222222"
 state_region   = "eu-central-1"
 repository_url = "https://github.com/game-studio/game-api.git"
+
+# Promotions bring this branch what the environment before has.
+repository_revision = "env/staging"

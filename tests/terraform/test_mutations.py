@@ -337,6 +337,72 @@ MISTAKES = (
         Mistake(f"argocd/{file}", old, new, message, "argocd")
         for file, old, new, message in (
             (
+                "values.tf",
+                '"controller.diff.server.side" = "true"',
+                '"controller.diff.server.side" = "false"',
+                "the API server must compare what git has with what runs",
+            ),
+            (
+                "values.tf",
+                '"controller.resource.health.persist" = "true"',
+                '"controller.resource.health.persist" = "false"',
+                "the notifications need the health of each resource",
+            ),
+            (
+                "values.tf",
+                '"60s"',
+                '"180s"',
+                "a commit must be seen within 70 seconds",
+            ),
+            (
+                "values.tf",
+                '"app.kubernetes.io/version"',
+                '"version"',
+                "the tree must show the version",
+            ),
+            (
+                "autoscaler_health.lua",
+                "patience = 300",
+                "patience = 0",
+                "an autoscaler must have five minutes to find metrics",
+            ),
+            (
+                "bootstrap.tf",
+                'base.environment != "prod"',
+                'base.environment != "production"',
+                "the root Application of production must have the window of the service",
+            ),
+            (
+                "links.tf",
+                '"https://$1/"',
+                '"https://"',
+                "the page of a repository that is read over SSH",
+            ),
+            (
+                "notifications.tf",
+                "on-deployed            = [{ when = local.is_deployed, oncePer = local.synced_revision,",
+                'on-deployed            = [{ when = local.is_deployed, oncePer = "app.status.sync.revision",',
+                "a deployment must be told once for the commit that was synced",
+            ),
+            (
+                "notifications.tf",
+                'triggers = ["on-deployed"]',
+                'triggers = ["on-deploy"]',
+                "every trigger that is subscribed to must exist",
+            ),
+            (
+                "notifications.tf",
+                'send = ["app-deployed"]',
+                'send = ["deployed"]',
+                "every template that a trigger sends must exist",
+            ),
+            (
+                "notifications.tf",
+                '"argocd/{{ .app.metadata.name }}"',
+                '"{{ .app.metadata.name }}"',
+                "promotions read the commit status",
+            ),
+            (
                 "bootstrap.tf",
                 "'${local.base.facts.ecr_registry}/game-api:'",
                 "'docker.io/game-api:'",

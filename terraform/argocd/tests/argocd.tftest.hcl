@@ -226,6 +226,109 @@ run "leaves_out_the_controllers" {
   }
 }
 
+run "shows_and_compares_as_the_api_server_does" {
+  command = plan
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).configs.params["controller.diff.server.side"] == "true"
+    error_message = "the API server must compare what git has with what runs"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).configs.params["controller.resource.health.persist"] == "true"
+    error_message = "the notifications need the health of each resource"
+  }
+
+  assert {
+    condition = (
+      yamldecode(helm_release.argocd.values[0]).configs.cm["timeout.reconciliation"] == "60s" &&
+      yamldecode(helm_release.argocd.values[0]).configs.cm["timeout.reconciliation.jitter"] == "10s"
+    )
+    error_message = "a commit must be seen within 70 seconds"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).configs.cm.url == var.argocd_url
+    error_message = "the links in notifications must lead to Argo CD"
+  }
+
+  assert {
+    condition = (
+      can(regex("local patience = 300", yamldecode(helm_release.argocd.values[0]).configs.cm["resource.customizations.health.autoscaling_HorizontalPodAutoscaler"])) &&
+      yamldecode(helm_release.argocd.values[0]).configs.cm["resource.customizations.useOpenLibs.autoscaling_HorizontalPodAutoscaler"] == "true"
+    )
+    error_message = "an autoscaler must have five minutes to find metrics"
+  }
+
+  assert {
+    condition     = yamldecode(helm_release.argocd.values[0]).configs.cm["resource.customLabels"] == "app.kubernetes.io/version"
+    error_message = "the tree must show the version"
+  }
+
+  assert {
+    condition     = local.repository_page == trimsuffix(var.repository_url, ".git")
+    error_message = "links must lead to the page of the repository"
+  }
+
+  assert {
+    condition = [for link in yamldecode(yamldecode(helm_release.argocd.values[0]).configs.cm["application.links"]) : link.title] == [
+      "Commit of the running image", "What main has more than that", "How to roll back",
+    ]
+    error_message = "an Application must link to its commit, the comparison and the runbook"
+  }
+
+  assert {
+    condition     = !yamldecode(helm_release.argocd.values[0]).notifications.enabled
+    error_message = "without a secret there must be no notifications"
+  }
+
+  assert {
+    condition     = length(local.root_project.spec.syncWindows) == 0
+    error_message = "only production must have a window"
+  }
+}
+
+run "production_changes_only_in_its_window" {
+  command = plan
+
+  override_data {
+    target = data.terraform_remote_state.base
+    values = {
+      outputs = {
+        account_id  = "333333333333"
+        environment = "prod"
+        cluster     = { name = "game-session-cluster", endpoint = "https://mock.eks.amazonaws.com", certificate_authority_data = "Y2E=" }
+        facts       = { aws_region = "eu-central-1", ecr_registry = "111111111111.dkr.ecr.eu-central-1.amazonaws.com" }
+      }
+    }
+  }
+
+  assert {
+    condition = jsonencode(local.root_project.spec.syncWindows) == jsonencode([{
+      kind         = "allow"
+      schedule     = "0 8 * * 1-4"
+      duration     = "8h"
+      timeZone     = "UTC"
+      applications = ["root"]
+      manualSync   = true
+    }])
+    error_message = "the root Application of production must have the window of the service"
+  }
+}
+
+run "finds_the_page_of_a_repository_that_is_read_over_ssh" {
+  command = plan
+
+  variables {
+    repository_url = "git@github.com:game-studio/game-api.git"
+  }
+
+  assert {
+    condition     = local.repository_page == "https://github.com/game-studio/game-api"
+    error_message = "links must lead to the page of a repository that is read over SSH"
+  }
+}
+
 run "notifies_a_webhook" {
   variables {
     notifications_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:webhook-AbCdEf"
@@ -233,22 +336,96 @@ run "notifies_a_webhook" {
 
   assert {
     condition = alltrue([
-      for trigger in ["on-deployed", "on-health-degraded", "on-sync-failed"] :
-      contains(keys(yamldecode(helm_release.argocd.values[0]).notifications.triggers), "trigger.${trigger}")
+      for trigger in distinct(flatten(local.subscriptions[*].triggers)) :
+      contains(keys(local.notifications.triggers), "trigger.${trigger}")
     ])
-    error_message = "every trigger that the Applications subscribe to must exist"
+    error_message = "every trigger that is subscribed to must exist"
   }
 
   assert {
-    condition     = contains(keys(yamldecode(helm_release.argocd.values[0]).notifications.notifiers), "service.webhook.game-session")
-    error_message = "the notification service that the Applications subscribe to must exist"
+    condition = alltrue(flatten([
+      for name, conditions in local.triggers : [
+        for condition in conditions : [
+          for template in condition.send : contains(keys(local.notifications.templates), "template.${template}")
+        ]
+      ]
+    ]))
+    error_message = "every template that a trigger sends must exist"
   }
+
+  assert {
+    condition     = local.triggers.on-deployed[0].oncePer == "(app.status.operationState?.syncResult?.revision ?? '')"
+    error_message = "a deployment must be told once for the commit that was synced"
+  }
+
+  assert {
+    condition     = keys(local.notifications.notifiers) == ["service.webhook.game-session"]
+    error_message = "without a GitHub App, only the webhook must be notified"
+  }
+
+  assert {
+    condition     = nonsensitive(local.notifications.secret.items["webhook-url"]) == "{\"sshPrivateKey\":\"mock-key\"}"
+    error_message = "the URL of the webhook must come from its secret"
+  }
+}
+
+run "writes_commit_statuses" {
+  variables {
+    github_app_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:app-AbCdEf"
+    github_enterprise_url = "https://github.example/api/v3"
+  }
+
+  override_data {
+    target = data.aws_secretsmanager_secret_version.github_app
+    values = { secret_string = "{\"appID\":1,\"installationID\":2,\"privateKey\":\"mock-key\"}" }
+  }
+
+  assert {
+    condition = yamldecode(nonsensitive(local.notifications.notifiers["service.github"])) == {
+      appID             = 1
+      installationID    = 2
+      privateKey        = "$github-app-key"
+      enterpriseBaseURL = "https://github.example/api/v3"
+    }
+    error_message = "GitHub must be reached as the App"
+  }
+
+  assert {
+    condition     = [for subscription in local.subscriptions : subscription.recipients[0]] == ["github"]
+    error_message = "without a webhook, only GitHub must be notified"
+  }
+
+  assert {
+    condition = alltrue([
+      for name in keys(local.statuses) :
+      yamldecode(local.notifications.templates["template.${name}"]).github.status.label == "argocd/{{ .app.metadata.name }}"
+    ])
+    error_message = "promotions read the commit status argocd/<Application>"
+  }
+}
+
+run "rejects_a_github_app_without_its_key" {
+  command = plan
+
+  variables {
+    github_app_secret_arn = "arn:aws:secretsmanager:eu-central-1:111111111111:secret:app-AbCdEf"
+  }
+
+  override_data {
+    target = data.aws_secretsmanager_secret_version.github_app
+    values = { secret_string = "{\"appID\":1,\"installationID\":2}" }
+  }
+
+  expect_failures = [data.aws_secretsmanager_secret_version.github_app]
 }
 
 run "rejects_invalid_variables" {
   command = plan
 
   variables {
+    argocd_url               = "http://argocd.example/path"
+    github_app_secret_arn    = "app"
+    github_enterprise_url    = "github.example"
     notifications_secret_arn = "https://hooks.example/"
     rbac_policy              = "allow everybody"
     repository_revision      = "the main branch"
@@ -259,6 +436,9 @@ run "rejects_invalid_variables" {
   }
 
   expect_failures = [
+    var.argocd_url,
+    var.github_app_secret_arn,
+    var.github_enterprise_url,
     var.notifications_secret_arn,
     var.rbac_policy,
     var.repository_revision,
