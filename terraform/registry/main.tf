@@ -7,6 +7,24 @@ locals {
   repository = "game-api"
   arn_prefix = "arn:${data.aws_partition.current.partition}"
   host       = "token.actions.githubusercontent.com"
+
+  # AWS trusts the OIDC tokens that GitHub issues to jobs in one environment of one repository.
+  trust = {
+    for environment in ["promote", "release"] : environment => jsonencode({
+      Version = "2012-10-17"
+      Statement = [{
+        Effect    = "Allow"
+        Principal = { Federated = "${local.arn_prefix}:iam::${var.account_id}:oidc-provider/${local.host}" }
+        Action    = "sts:AssumeRoleWithWebIdentity"
+        Condition = {
+          StringEquals = {
+            "${local.host}:aud" = "sts.amazonaws.com"
+            "${local.host}:sub" = "repo:${var.github_repository}:environment:${environment}"
+          }
+        }
+      }]
+    })
+  }
 }
 
 # A registry cannot move. With the variables of another region, Terraform would not find the repository, and create another one.
@@ -113,8 +131,8 @@ resource "aws_ecr_repository_policy" "this" {
   })
 }
 
-# GitHub Actions pushes images without an access key. AWS trusts the OIDC tokens that GitHub issues to jobs in one environment
-# of one repository, and allows them only to push to one ECR repository.
+# GitHub Actions pushes images without an access key, and may only push to one ECR repository. What promotes an image may only look
+# for it and for its signature.
 
 resource "aws_iam_openid_connect_provider" "github" {
   count = var.github_oidc_provider ? 1 : 0
@@ -134,20 +152,7 @@ resource "aws_iam_role" "release" {
   name                 = "game-session-release"
   description          = "Pushes ${local.repository} images from GitHub Actions"
   max_session_duration = 3600
-  assume_role_policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Effect    = "Allow"
-      Principal = { Federated = "${local.arn_prefix}:iam::${var.account_id}:oidc-provider/${local.host}" }
-      Action    = "sts:AssumeRoleWithWebIdentity"
-      Condition = {
-        StringEquals = {
-          "${local.host}:aud" = "sts.amazonaws.com"
-          "${local.host}:sub" = "repo:${var.github_repository}:environment:release"
-        }
-      }
-    }]
-  })
+  assume_role_policy   = local.trust["release"]
 
   tags = { Name = "game-session-release", Region = var.region }
 
@@ -181,6 +186,36 @@ resource "aws_iam_role_policy" "release" {
           "ecr:PutImage",
           "ecr:UploadLayerPart",
         ]
+        Resource = aws_ecr_repository.this.arn
+      },
+    ]
+  })
+}
+
+resource "aws_iam_role" "promote" {
+  # checkov:skip=CKV_AWS_393:checkov does not know the ids in GitHub's subjects; a rule of the tests allows one environment of one repository
+  name                 = "game-session-promote"
+  description          = "Verifies ${local.repository} images from GitHub Actions"
+  max_session_duration = 3600
+  assume_role_policy   = local.trust["promote"]
+
+  tags = { Name = "game-session-promote" }
+}
+
+resource "aws_iam_role_policy" "promote" {
+  role = aws_iam_role.promote.name
+  name = "verify"
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = "ecr:GetAuthorizationToken"
+        Resource = "*" # this action does not support specific resources
+      },
+      {
+        Effect   = "Allow"
+        Action   = ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]
         Resource = aws_ecr_repository.this.arn
       },
     ]

@@ -178,7 +178,7 @@ def workflows_have_few_permissions(tree: Tree) -> Iterator[str]:
     """Actions are pinned, jobs have few permissions and a timeout, and none reaches a cluster."""
     for name, workflow in tree.workflows().items():
         text = tree.text(f".github/workflows/{name}.yaml")
-        for line in re.findall(r"uses: (.*)", text):
+        for line in re.findall(r"\buses: (.*)", text):
             if not re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*|\./.*", line):
                 yield f"{name}: {line} is not pinned to a commit with a version comment"
         if workflow.get("permissions") != {"contents": "read"}:
@@ -195,6 +195,7 @@ def workflows_have_few_permissions(tree: Tree) -> Iterator[str]:
             if permissions.get("contents") == "write" and job not in (
                 "bump",
                 "promote",
+                "rollback",
                 "unity",
             ):
                 yield f"{name}: {job} may write to the repository"
@@ -340,20 +341,79 @@ def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
 
 def workflows_call_existing_make_targets(tree: Tree) -> Iterator[str]:
     """Workflows call only make targets that the Makefile defines."""
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     for name, workflow in tree.workflows().items():
         for step in steps(workflow):
-            for target in re.findall(r"\bmake ([a-z-]+)", step.get("run", "")):
+            for target in re.findall(r"\bmake ([a-z0-9-]+)", step.get("run", "")):
                 if target not in targets:
                     yield f"{name}: make {target} does not exist"
 
 
 def promotions_follow_the_order_of_environments(tree: Tree) -> Iterator[str]:
-    """The promote workflow offers the environments in the order of promotion."""
+    """The workflows offer the environments in the order of promotion."""
     inputs = tree.workflows()["promote"]["on"]["workflow_dispatch"]["inputs"]
     choices = tuple(inputs["from"]["options"]), tuple(inputs["to"]["options"])
     if choices != (overlay.ENVIRONMENTS[:-1], overlay.ENVIRONMENTS[1:]):
         yield f"the promote workflow offers {choices}"
+    inputs = tree.workflows()["rollback"]["on"]["workflow_dispatch"]["inputs"]
+    if tuple(inputs["environment"]["options"]) != overlay.ENVIRONMENTS:
+        yield f"the rollback workflow offers {inputs['environment']['options']}"
+
+
+def one_check_stands_for_all(tree: Tree) -> Iterator[str]:
+    """The job `passed` waits for every other job of `ci`, and each of them for the lane."""
+    jobs = tree.workflows()["ci"]["jobs"]
+    others = jobs.keys() - {"passed"}
+    if set(jobs["passed"]["needs"]) != others or jobs["passed"].get("if") != "always()":
+        yield f"passed does not wait for {sorted(others - set(jobs['passed']['needs']))}"
+    for name in others - {"changes"}:
+        if jobs[name].get("needs") != "changes" or "lane" not in jobs[name].get("if", ""):
+            yield f"{name} runs in every lane"
+
+
+def every_environment_is_checked(tree: Tree) -> Iterator[str]:
+    """Pull requests into the branch of an environment are checked."""
+    branches = tree.workflows()["ci"]["on"]["pull_request"]["branches"]
+    for environment in overlay.ENVIRONMENTS:
+        if not any(fnmatch(overlay.branch(environment), pattern) for pattern in branches):
+            yield f"pull requests into {overlay.branch(environment)} are not checked"
+
+
+def images_are_verified_before_they_are_deployed(tree: Tree) -> Iterator[str]:
+    """A release and a promotion verify by whom and of which commit an image was built."""
+    flags = (
+        "--certificate-oidc-issuer",
+        "--certificate-identity",
+        "--certificate-github-workflow-sha",
+    )
+    for name, later in (("release", "make bump"), ("promote", "gh pr create")):
+        scripts = [step.get("run", "") for step in steps(tree.workflows()[name])]
+        found = [index for index, text in enumerate(scripts) if "cosign verify" in text]
+        if not found or not all(flag in scripts[found[0]] for flag in flags):
+            yield f"{name} does not verify the image"
+        elif found[0] > next(i for i, text in enumerate(scripts) if later in text):
+            yield f"{name} verifies the image too late"
+
+
+CLUSTER_READS = (
+    *("Dockerfile", "Makefile", "kustomization.yaml", "pyproject.toml", "requirements/base.txt"),
+    *("apps", "certificates", "clusters", "src/game_api", "src/gitops", "terraform/argocd"),
+    *("tests/e2e", "tests/database", "tests/github.py", ".github/workflows/cluster.yaml"),
+)
+"""What the cluster tests read."""
+
+
+def the_cluster_tests_run_for_what_they_read(tree: Tree) -> Iterator[str]:
+    """The workflow `cluster` runs for every change of what it tests, and each night."""
+    events = tree.workflows()["cluster"]["on"]
+    if "schedule" not in events:
+        yield "the cluster tests do not run each night"
+    for event in ("push", "pull_request"):
+        patterns = [pattern.replace("**", "*") for pattern in events[event]["paths"]]
+        for path in CLUSTER_READS:
+            name = path if (tree.root / path).is_file() or "." in path else f"{path}/x"
+            if not any(fnmatch(name, pattern) for pattern in patterns):
+                yield f"a {event} that changes {path} does not run the cluster tests"
 
 
 def steps(workflow: Manifest) -> Iterator[dict[str, Any]]:
@@ -377,4 +437,8 @@ RULES: tuple[Rule, ...] = (
     the_image_is_pinned_and_minimal,
     workflows_call_existing_make_targets,
     promotions_follow_the_order_of_environments,
+    one_check_stands_for_all,
+    every_environment_is_checked,
+    images_are_verified_before_they_are_deployed,
+    the_cluster_tests_run_for_what_they_read,
 )

@@ -12,6 +12,7 @@ DEV = "apps/game-api/overlays/dev/kustomization.yaml"
 PROD = "apps/game-api/overlays/prod/kustomization.yaml"
 APPLICATION_SET = "clusters/applications/game-api.yaml"
 PROJECT = "clusters/projects/game-session.yaml"
+CI = ".github/workflows/ci.yaml"
 RELEASE = ".github/workflows/release.yaml"
 
 
@@ -322,8 +323,8 @@ MISTAKES = (
     Mistake(
         delivery.workflows_have_few_permissions,
         ".github/workflows/promote.yaml",
-        "run: make promote",
-        "run: kubectl apply -k . && make promote",
+        "make promote FROM",
+        "kubectl apply -k . && make promote FROM",
         "contains the word kubectl",
     ),
     Mistake(
@@ -535,5 +536,68 @@ MISTAKES = (
         "options: [staging, prod]",
         "options: [staging, production]",
         "the promote workflow offers",
+    ),
+    Mistake(
+        delivery.promotions_follow_the_order_of_environments,
+        ".github/workflows/rollback.yaml",
+        "options: [dev, staging, prod]",
+        "options: [dev, prod]",
+        "the rollback workflow offers",
+    ),
+    Mistake(
+        delivery.one_check_stands_for_all,
+        CI,
+        "needs: [changes, promotion, lint,",
+        "needs: [changes, promotion,",
+        "passed does not wait for ['lint']",
+    ),
+    Mistake(
+        delivery.one_check_stands_for_all,
+        CI,
+        "    if: always()\n",
+        "",
+        "passed does not wait",
+    ),
+    Mistake(
+        delivery.one_check_stands_for_all,
+        CI,
+        "  lint:\n    needs: changes\n    if: needs.changes.outputs.lane == 'all'\n",
+        "  lint:\n",
+        "lint runs in every lane",
+    ),
+    Mistake(
+        delivery.every_environment_is_checked,
+        CI,
+        "branches: [main, env/*]",
+        "branches: [main, env/staging]",
+        "pull requests into env/prod are not checked",
+    ),
+    Mistake(
+        delivery.images_are_verified_before_they_are_deployed,
+        RELEASE,
+        "--certificate-github-workflow-sha",
+        "--certificate-github-workflow-ref",
+        "release does not verify the image",
+    ),
+    Mistake(
+        delivery.images_are_verified_before_they_are_deployed,
+        ".github/workflows/promote.yaml",
+        "cosign verify",
+        "cosign tree",
+        "promote does not verify the image",
+    ),
+    Mistake(
+        delivery.the_cluster_tests_run_for_what_they_read,
+        ".github/workflows/cluster.yaml",
+        "      - clusters/**\n",
+        "",
+        "a push that changes clusters does not run the cluster tests",
+    ),
+    Mistake(
+        delivery.the_cluster_tests_run_for_what_they_read,
+        ".github/workflows/cluster.yaml",
+        '  schedule:\n    - cron: "23 2 * * *"\n',
+        "",
+        "the cluster tests do not run each night",
     ),
 )

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from gitops import image
+from tests.e2e.__main__ import DEBIAN_PACKAGES
 from tests.gitops.clones import IDENTITY, Remote, git, run
-from tests.gitops.conftest import Registry
+from tests.gitops.conftest import Pipeline, Registry, Reports
 from tests.gitops.delivery_rules import CLIENTS, PLANNED, steps
 from tests.gitops.tree import ROOT, Tree, requires
 
@@ -54,7 +56,8 @@ def test_actionlint_reports_a_mistake(tmp_path: Path, old: str, new: str, messag
 MAKE = f"""\
 makefile={ROOT}/Makefile
 case $1 in
-  bump|promote) exec {shutil.which("make")} -f $makefile -o .venv/base BIN={BIN} "$@" ;;
+  bump|promote|rollback|check-promotion)
+    exec {shutil.which("make")} -f $makefile -o .venv/base BIN={BIN} "$@" ;;
   *) exec {shutil.which("make")} -C {ROOT} --dry-run --always-make "$@" ;;
 esac"""
 
@@ -63,7 +66,7 @@ class Runner:
     """Runs the script of a workflow step in a clone, as GitHub does.
 
     `aws`, `cosign`, `docker`, `gh`, `npm`, `pip` and `uv` are fakes that only record how they were
-    called. `make` runs bump and promote, and only prints the commands of other targets. All other
+    called. `make` runs the commands of `gitops`, and only prints those of other targets. All other
     programs are real.
     """
 
@@ -135,10 +138,17 @@ TESTED_SCRIPTS = (
     "mono-mcs",
     "docker run",
     "batch-get-image",
+    "lane=all",
+    "make check-promotion",
+    "$RESULTS",
     "cosign sign",
+    "cosign verify",
     "make bump",
     "make promote",
+    "make rollback",
     "gh pr create",
+    "make e2e",
+    "debootstrap",
     *(f'"{client}-v$version"' for client in CLIENTS),
     "uv build",
     "uv publish",
@@ -193,9 +203,129 @@ def test_a_release_looks_up_whether_the_image_exists(runner: Runner, digest: str
     assert runner.outputs.read_text() == f"version={version[0]}\ndigest={digest}\n"
 
 
-def test_a_release_signs_the_image_by_its_digest(runner: Runner) -> None:
-    runner.run(script("release", "cosign"), IMAGE="registry.example/game-api", DIGEST="sha256:0123")
-    assert runner.calls.read_text() == "cosign sign --yes registry.example/game-api@sha256:0123\n"
+def lane(runner: Runner, base: str, branch: str = "main", **environment: str) -> str:
+    """The lane of the commit that is checked out."""
+    folder = runner.clone / ".github/workflows"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "release.yaml").write_text((ROOT / ".github/workflows/release.yaml").read_text())
+    defaults = {"WORKFLOW": "ci", "GITHUB_EVENT_NAME": "pull_request"}
+    chosen = {"BASE": base, "BRANCH": branch} | defaults | environment
+    result = runner.run(script("ci", "lane=all"), **chosen)
+    return result.stdout.strip().removeprefix("lane=")
+
+
+def commit(clone: Path, path: str, text: str) -> str:
+    """Commit a file, and return the commit before."""
+    base = git(clone, "rev-parse", "HEAD")
+    (clone / path).parent.mkdir(parents=True, exist_ok=True)
+    (clone / path).write_text(text)
+    git(clone, "add", path)
+    git(clone, "commit", "--quiet", "--message=a change")
+    return base
+
+
+def test_a_commit_that_only_moves_the_tag_needs_no_tests_of_the_service(runner: Runner) -> None:
+    before = (runner.clone / image.PATH).read_text()
+    base = commit(runner.clone, image.PATH, image.with_tag(before, "f" * 40))
+    assert lane(runner, base) == "tag"
+    commit(runner.clone, "README.md", "more")
+    assert lane(runner, base) == "all"
+
+
+@pytest.mark.parametrize("change", ["newTag: latest", "newName: elsewhere", "newTag: " + "f" * 41])
+def test_another_change_beside_the_tag_needs_all_tests(runner: Runner, change: str) -> None:
+    before = (runner.clone / image.PATH).read_text()
+    text = re.sub(r"newTag: [0-9a-f]{40}", change, before)
+    assert text != before
+    assert lane(runner, commit(runner.clone, image.PATH, text)) == "all"
+
+
+def test_a_pull_request_into_the_branch_of_an_environment_is_a_promotion(runner: Runner) -> None:
+    base = commit(runner.clone, "src/game_api/app.py", "1")
+    assert lane(runner, base, "env/staging") == "promotion"
+    assert lane(runner, base, "environment") == "all"
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("src/game_api/deep/app.py", "none"),
+        ("Dockerfile", "none"),
+        ("certificates/ca.pem", "none"),
+        ("requirements/base.txt", "none"),
+        ("requirements/dev.txt", "all"),
+        ("tests/test_app.py", "all"),
+    ],
+)
+def test_a_push_that_a_release_tests_is_not_tested_twice(
+    runner: Runner, path: str, expected: str
+) -> None:
+    base = commit(runner.clone, path, "changed")
+    assert lane(runner, base, GITHUB_EVENT_NAME="push") == expected
+    assert lane(runner, base, GITHUB_EVENT_NAME="push", WORKFLOW="release") == "all"
+    assert lane(runner, base, GITHUB_EVENT_NAME="pull_request") == "all"
+    assert lane(runner, base, "develop", GITHUB_EVENT_NAME="push") == "all"
+
+
+@pytest.mark.parametrize("base", ["", "0" * 40, "f" * 40])
+def test_without_a_known_base_everything_is_tested(runner: Runner, base: str) -> None:
+    assert lane(runner, base, GITHUB_EVENT_NAME="push") == "all"
+
+
+@pytest.mark.parametrize(
+    ("results", "expected"),
+    [
+        ("success success skipped", 0),
+        ("success skipped skipped", 0),
+        ("success failure skipped", 1),
+        ("success success cancelled", 1),
+    ],
+)
+def test_ci_has_passed_if_nothing_failed(runner: Runner, results: str, expected: int) -> None:
+    assert runner.try_to_run(script("ci", "$RESULTS"), RESULTS=results).returncode == expected
+
+
+def test_a_promotion_into_an_environment_is_checked(
+    runner: Runner, remote: Remote, reports: Reports
+) -> None:
+    check = script("ci", "make check-promotion")
+    remote.commit("feat: more", "src/app.py", "2")
+    git(runner.clone, "fetch", "--quiet")
+    known = git(runner.clone, "rev-parse", "origin/main")
+    runner.run(check, BRANCH="env/staging", GITHUB_SHA=known)
+    commit(runner.clone, image.PATH, "by hand")
+    unknown = git(runner.clone, "rev-parse", "HEAD")
+    result = runner.try_to_run(check, BRANCH="env/staging", GITHUB_SHA=unknown)
+    assert result.returncode != 0 and image.PATH in result.stderr
+
+
+def test_the_cluster_tests_run_with_what_they_need(runner: Runner) -> None:
+    """What the workflow does not install comes with the runner, or with its actions."""
+    runner.fake("sudo", "")
+    runner.run(script("cluster", "debootstrap"))
+    installed = set(runner.calls.read_text().splitlines()[-1].split("recommends ")[1].split())
+    with_the_runner = {"containerd", "docker.io", "runc", "iproute2", "openssl", "util-linux"}
+    assert installed | with_the_runner >= set(DEBIAN_PACKAGES.values())
+    assert not installed & with_the_runner
+    runner.run(script("cluster", "make e2e"))
+    assert runner.calls.read_text().endswith("CI=true make e2e\n")
+
+
+WORKFLOW = "https://github.com/studio/game/.github/workflows/release.yaml@refs/heads/main"
+VERIFY = (
+    "--certificate-oidc-issuer https://token.actions.githubusercontent.com "
+    f"--certificate-identity {WORKFLOW} --certificate-github-workflow-sha"
+)
+
+
+def test_a_release_signs_the_image_by_its_digest_and_verifies_it(runner: Runner) -> None:
+    target = {"IMAGE": "registry.example/game-api", "DIGEST": "sha256:0123"}
+    sha = {"GITHUB_SHA": "f" * 40, "WORKFLOW": WORKFLOW}
+    runner.run(script("release", "cosign sign"), **target, **sha)
+    assert runner.calls.read_text().splitlines() == [
+        "cosign sign --yes registry.example/game-api@sha256:0123",
+        f"cosign verify registry.example/game-api@sha256:0123 {VERIFY} {'f' * 40}",
+    ]
 
 
 def test_a_release_commits_its_tag_to_dev(runner: Runner, remote: Remote) -> None:
@@ -206,24 +336,76 @@ def test_a_release_commits_its_tag_to_dev(runner: Runner, remote: Remote) -> Non
 
 
 @pytest.mark.parametrize(("open_requests", "verb"), [("0", "create"), ("1", "edit")])
-def test_a_promotion_has_one_pull_request(
-    runner: Runner, remote: Remote, registry: Registry, open_requests: str, verb: str
+def test_a_promotion_is_verified_and_has_one_pull_request(
+    runner: Runner,
+    remote: Remote,
+    registry: Registry,
+    reports: Reports,
+    open_requests: str,
+    verb: str,
 ) -> None:
     tag = remote.commit("feat: more", "src/app.py", "2")
     registry.create()
     registry.push(tag)
     assert run(runner.clone, "bump", "dev", tag)[0] == 0
-    inputs = {"FROM": "dev", "TO": "staging"}
-    runner.run(script("promote", "make promote"), **inputs, **registry.environment)
-    assert runner.outputs.read_text() == "branch=promote/staging\n"
+    reports.add("dev", tag, git(remote.bare, "rev-parse", "main"))
+    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": "", "STATUS_TOKEN": reports.github.token}
+    environment = {**registry.environment, **reports.environment, "GH_TOKEN": "of another account"}
+    runner.run(script("promote", "make promote"), **inputs, **environment)
+    assert runner.outputs.read_text() == "branch=promote/staging\nbase=env/staging\n"
+    branches = {"BRANCH": "promote/staging", "BASE": "env/staging"}
+
+    runner.fake("aws", "sha256:0123")
+    image_name = {"IMAGE": "registry.example/game-api", "WORKFLOW": WORKFLOW}
+    runner.run(script("promote", "cosign verify"), **branches, **image_name)
+    looked_up, verified = runner.calls.read_text().splitlines()
+    assert f"describe-images --repository-name game-api --image-ids imageTag={tag}" in looked_up
+    assert verified == f"cosign verify registry.example/game-api@sha256:0123 {VERIFY} {tag}"
+
+    runner.calls.write_text("")
     runner.fake("gh", open_requests)
-    runner.run(script("promote", "gh pr create"), BRANCH="promote/staging")
+    runner.run(script("promote", "gh pr create"), **branches)
     listed, changed = re.split(r"^(?=gh pr (?:create|edit))", runner.calls.read_text(), flags=re.M)
-    assert listed == "gh pr list --head promote/staging --state open --json number --jq length\n"
+    assert listed == (
+        "gh pr list --head promote/staging --base env/staging --state open "
+        "--json number --jq length\n"
+    )
     assert changed.startswith(f"gh pr {verb} ")
     title, body = f"deploy(staging): game-api {tag[:12]}", f"staging: {remote.first_build}"
     assert f"--title {title} --body {body}" in changed
     assert "feat: more" in changed
+
+
+def test_an_image_that_was_not_signed_has_no_pull_request(runner: Runner, remote: Remote) -> None:
+    runner.fake("aws", "sha256:0123")
+    runner.write_tool("cosign", "exit 1")
+    result = runner.try_to_run(
+        script("promote", "cosign verify"), BRANCH="main", IMAGE="x", WORKFLOW=WORKFLOW
+    )
+    assert result.returncode != 0
+
+
+def test_a_rollback_is_listed_or_has_a_pull_request(pipeline: Pipeline, tmp_path: Path) -> None:
+    remote = pipeline.remote
+    build = pipeline.build("more")
+    pipeline.deploy("staging")
+    (pipeline.clone / "src/gitops").symlink_to(ROOT / "src/gitops")
+    runner = Runner(tmp_path, pipeline.clone)
+    summary = tmp_path / "summary"
+    environment = {"ENVIRONMENT": "staging", "GITHUB_STEP_SUMMARY": str(summary)}
+    runner.run(script("rollback", "make rollback"), BUILD="", **environment)
+    assert build[:12] in summary.read_text() and "running" in summary.read_text()
+    assert runner.outputs.read_text() == ""
+    earlier = remote.first_build[:12]
+    runner.run(script("rollback", "make rollback"), BUILD=earlier, **environment)
+    assert runner.outputs.read_text() == "branch=rollback/staging\nbase=env/staging\n"
+    runner.fake("gh", "0")
+    branches = {"BRANCH": "rollback/staging", "BASE": "env/staging"}
+    runner.run(script("rollback", "gh pr create"), **branches)
+    title = f"deploy(staging): go back to game-api {earlier}"
+    assert f"gh pr create --base env/staging --head rollback/staging --title {title}" in (
+        runner.calls.read_text()
+    )
 
 
 @pytest.mark.parametrize("client", CLIENTS)
@@ -429,8 +611,12 @@ def test_drift_has_one_issue_for_each_environment(planning: Planning, found: boo
     assert "\n".join(rest) == f"\n{SUMMARY}"
 
 
-def test_only_jobs_in_the_release_environment_get_credentials() -> None:
-    """GitHub lets only `main` deploy to it. Rules cover the clients and the role that plans."""
+ENVIRONMENTS = {"release": {"build", "bump"}, "promote": {"promote", "rollback"}}
+"""The jobs in each environment of GitHub, to which only `main` may be deployed."""
+
+
+def test_only_jobs_in_an_environment_get_credentials() -> None:
+    """Only `main` may be deployed there. Rules cover the clients and the role that plans."""
     for name, workflow in WORKFLOWS.items():
         if name in ("release-clients", "infra"):
             continue
@@ -438,4 +624,4 @@ def test_only_jobs_in_the_release_environment_get_credentials() -> None:
             uses_aws = body.get("permissions", {}).get("id-token") == "write"
             assert uses_aws == ("configure-aws-credentials" in json.dumps(body)), f"{name}: {job}"
             if uses_aws or "secrets." in json.dumps(body):
-                assert body.get("environment") == "release", f"{name}: {job}"
+                assert job in ENVIRONMENTS[body["environment"]], f"{name}: {job}"

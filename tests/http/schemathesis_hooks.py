@@ -30,7 +30,7 @@ schemathesis.openapi.format(
 
 @schemathesis.hook
 def before_load_schema(context: schemathesis.HookContext, raw_schema: dict[str, Any]) -> None:
-    """Say what the document leaves out, so that schemathesis takes no valid request for an invalid one.
+    """Say what the document leaves out, so that no valid request is taken for an invalid one.
 
     The formats of numbers are annotations that no number can violate. If schemathesis drops one, it
     believes that a valid body with visible text is invalid. In place of an optional body, null

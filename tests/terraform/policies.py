@@ -63,6 +63,7 @@ KNOWN = {
         "for action elasticloadbalancing:AddTags",
     },
     'aws_iam_role.this["plan"].assume_role_policy': GITHUB_CONDITIONS,
+    "aws_iam_role.promote.assume_role_policy": GITHUB_CONDITIONS,
     "aws_iam_role.release.assume_role_policy": GITHUB_CONDITIONS,
     # The statement is as the documentation of CloudWatch Logs has it. The condition never holds for
     # DescribeKey, and an encryption context is a text that may be compared like an ARN.

@@ -78,8 +78,11 @@ def roles_trust_only_known_principals(outcome: Outcome) -> Iterator[str]:
         equals = conditions.get("StringEquals", {})
         if "Federated" in principal:
             subject = equals.get(f"{GITHUB}:sub", "")
-            purpose = "plan" if resource.values["name"].endswith("-plan") else "release"
-            if not re.fullmatch(GITHUB_SUBJECT, subject) or not subject.endswith(purpose):
+            purpose = resource.values["name"].rpartition("-")[2]
+            known = purpose in ("plan", "promote", "release")
+            if not re.fullmatch(GITHUB_SUBJECT, subject) or not (
+                known and subject.endswith(purpose)
+            ):
                 yield f"{resource.address} trusts {subject or 'all of GitHub'}"
             if equals.get(f"{GITHUB}:aud") != "sts.amazonaws.com":
                 yield f"{resource.address} trusts tokens for any audience"

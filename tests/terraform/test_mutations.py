@@ -264,9 +264,23 @@ MISTAKES = (
     ),
     Mistake(
         "registry/main.tf",
-        ":environment:release",
+        ":environment:${environment}",
         ":*",
         "aws_iam_role.release trusts repo:",
+        "registry",
+    ),
+    Mistake(
+        "registry/main.tf",
+        'local.trust["promote"]',
+        'local.trust["release"]',
+        "aws_iam_role.promote trusts repo:",
+        "registry",
+    ),
+    Mistake(
+        "registry/main.tf",
+        '"ecr:GetDownloadUrlForLayer"]\n        Resource = aws_ecr_repository.this.arn',
+        '"ecr:PutImage"]\n        Resource = aws_ecr_repository.this.arn',
+        "the role of promotions must only read",
         "registry",
     ),
     Mistake(
@@ -380,8 +394,8 @@ MISTAKES = (
             ),
             (
                 "notifications.tf",
-                "on-deployed            = [{ when = local.is_deployed, oncePer = local.synced_revision,",
-                'on-deployed            = [{ when = local.is_deployed, oncePer = "app.status.sync.revision",',
+                "when = local.is_deployed, oncePer = local.synced_revision",
+                'when = local.is_deployed, oncePer = "app.status.sync.revision"',
                 "a deployment must be told once for the commit that was synced",
             ),
             (

@@ -26,6 +26,16 @@ run "registry" {
   }
 }
 
+run "lets_promotions_only_read" {
+  assert {
+    condition = alltrue([
+      for action in flatten(jsondecode(aws_iam_role_policy.promote.policy).Statement[*].Action) :
+      can(regex("^ecr:(BatchGet|Describe|Get)", action))
+    ])
+    error_message = "the role of promotions must only read"
+  }
+}
+
 run "trusts_the_earlier_form_of_the_subject" {
   variables {
     github_repository = "game-studio/game-api"
@@ -34,6 +44,11 @@ run "trusts_the_earlier_form_of_the_subject" {
   assert {
     condition     = jsondecode(aws_iam_role.release.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:game-studio/game-api:environment:release"
     error_message = "the release role must trust exactly this subject"
+  }
+
+  assert {
+    condition     = jsondecode(aws_iam_role.promote.assume_role_policy).Statement[0].Condition.StringEquals["token.actions.githubusercontent.com:sub"] == "repo:game-studio/game-api:environment:promote"
+    error_message = "the role of promotions must trust exactly this subject"
   }
 }
 

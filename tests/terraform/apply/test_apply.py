@@ -317,11 +317,11 @@ class TestRegistry:
         subject = "repo:game-studio@1234567/game-api@890123456:environment:release"
         assert self.subject(registry) == subject
 
-    def test_the_earlier_form_of_the_subject_changes_only_the_role(
+    def test_the_earlier_form_of_the_subject_changes_only_the_roles(
         self, registry: WorkingCopy
     ) -> None:
         plan = registry.plan(github_repository="game-studio/game-api")
-        assert plan.changes == {self.ROLE: "update"}
+        assert plan.changes == {self.ROLE: "update", "aws_iam_role.promote": "update"}
         assert plan.attributes[self.ROLE] == {"assume_role_policy"}
         registry.set(github_repository="game-studio/game-api")
         assert registry.apply().returncode == 0
