@@ -44,6 +44,8 @@ POD_SELECTOR = "app.kubernetes.io/name=game-api,app.kubernetes.io/component=api"
 CLUSTER_SECRET = "in-cluster"  # checkov:skip=CKV_SECRET_6:the name of a Secret
 """The Secret in which Argo CD keeps the cluster's environment (a label) and facts (annotations)."""
 DEV = "apps/game-api/overlays/dev/kustomization.yaml"
+LAST_PATCH = "path: /spec/maxReplicas\n        value: 3\n"
+"""The end of that file, after which tests add patches."""
 JWKS_CIDR = f"{PROVIDER}/32"
 """The fact that opens the NetworkPolicy of the service for the identity provider."""
 
@@ -150,6 +152,10 @@ class Cluster:
         kubectl(*label, f"environment={environment}")
         application = f"game-api-{environment}"
         wait_for("the new Application exists", lambda: get("applications", application, ARGOCD))
+
+    def patch(self, patch: str, message: str) -> str:
+        """Add a patch to the overlay of dev, push the commit, and return the revision."""
+        return self.edit(DEV, LAST_PATCH, LAST_PATCH + patch, message)
 
     def told(self, *words: str, seconds: float = 60) -> Message:
         """Wait for a notification that contains all of the words, and return the newest."""

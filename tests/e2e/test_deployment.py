@@ -13,8 +13,17 @@ from tests.e2e.conftest import Measure
 from tests.e2e.control_plane import NAMESPACE, get, items, kubectl
 from tests.e2e.network import SECOND_DATABASE_HOST
 from tests.e2e.processes import wait_for
-from tests.e2e.releases import image_name
+from tests.e2e.releases import git, image_name
 from tests.e2e.traffic import Traffic
+
+DEADLINE = """\
+  - target:
+      kind: Deployment
+    patch: |-
+      - op: replace
+        path: /spec/progressDeadlineSeconds
+        value: 15
+"""
 
 
 def test_the_first_sync_deploys_the_api(
@@ -98,10 +107,12 @@ def test_no_request_fails_during_a_rollout(
 def test_a_crashing_image_does_not_replace_working_pods(
     cluster: Cluster, traffic: Traffic, measure: Measure
 ) -> None:
-    """An image that crashes at startup does not replace working pods, and a revert removes it"""
+    """An image that crashes does not replace working pods, is reported, and can be reverted"""
     release = cluster.deployed_release()
     pods = cluster.ready_pods(release)
     assert len(pods) == 2
+    # In production, it takes two minutes until a rollout that makes no progress is reported.
+    cluster.patch(DEADLINE, "test(dev): report a rollout without progress after 15 s")
     with traffic.window() as window:
         cluster.bump("crashing")
 
@@ -114,15 +125,19 @@ def test_a_crashing_image_does_not_replace_working_pods(
             )
 
         wait_for("the new pod crashes", has_crashed)
-        health = state(cluster.application).health
-        assert health in ("Progressing", "Degraded")
+        wait_for("it is Degraded", lambda: state(cluster.application).health == "Degraded", 60)
+        sha = cluster.releases["crashing"]
+        reported = cluster.told("is degraded", sha, "exceeded its progress deadline").text
+        assert cluster.commit_status("crashing", "failure")
         assert cluster.ready_pods(release) == pods
         started = time.monotonic()
         revision = cluster.revert()
         wait_until_synced(cluster.application, revision=revision)
         assert cluster.ready_pods(release) == pods
         seconds = time.monotonic() - started
-    measure(f"health in Argo CD: {health}; Healthy {seconds:.0f} s after the revert")
+        git("revert", "--no-edit", "HEAD~2")
+        cluster.push()
+    measure(f"{reported}; Healthy {seconds:.0f} s after the revert")
     measure(window.summary())
     assert not window.failed
 

@@ -4,12 +4,11 @@ import threading
 import time
 
 from tests.e2e.argocd import wait_until_synced
-from tests.e2e.cluster import DEV, Cluster
+from tests.e2e.cluster import Cluster
 from tests.e2e.conftest import Measure
 from tests.e2e.control_plane import get
 from tests.e2e.processes import wait_for
 
-MAXIMUM = "path: /spec/maxReplicas\n        value: 3\n"
 SCALE_DOWN_SOON = """\
       - op: replace
         path: /spec/behavior/scaleDown/stabilizationWindowSeconds
@@ -25,7 +24,7 @@ def test_the_autoscaler_adds_pods_under_load_and_removes_them(
 ) -> None:
     """The autoscaler adds a pod under load and removes it afterwards; no request fails"""
     # In production, the autoscaler waits five minutes before it removes a pod.
-    revision = cluster.edit(DEV, MAXIMUM, MAXIMUM + SCALE_DOWN_SOON, "test(dev): scale down sooner")
+    revision = cluster.patch(SCALE_DOWN_SOON, "test(dev): scale down sooner")
     wait_until_synced(cluster.application, revision=revision)
     release = cluster.deployed_release()
     wait_for("the autoscaler has metrics", lambda: utilization() is not None)
