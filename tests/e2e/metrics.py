@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from tests.e2e.control_plane import apply, kubectl
+from tests.e2e.control_plane import apply
 from tests.e2e.network import HOST
 from tests.e2e.paths import KUBECONFIG, PROGRAMS, RUN
-from tests.e2e.processes import Process, print_progress, succeeds
+from tests.e2e.processes import Process, print_progress
 
 PORT = 4443
 NAME, NAMESPACE = "metrics-server", "kube-system"
@@ -27,10 +27,9 @@ def running_metrics_server() -> Iterator[None]:
         # The default is 60 s; this is the shortest that is allowed.
         *("--metric-resolution=10s", "--kubelet-request-timeout=5s"),
     )
+    # The first metrics come half a minute later, while the service starts.
     with server:
-        nodes = ("get", "--raw", "/apis/metrics.k8s.io/v1beta1/nodes/node1")
-        server.wait_until("the node has metrics", lambda: succeeds(kubectl, *nodes))
-        print_progress("metrics-server is ready")
+        print_progress("metrics-server is running")
         yield
 
 

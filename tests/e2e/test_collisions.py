@@ -23,8 +23,17 @@ WITHOUT_DATABASE = """\
         value:
           name: GAME_API_DOCUMENTDB_HOST
           value: 198.18.1.253
+  - target:
+      kind: ConfigMap
+    patch: |-
+      - op: replace
+        path: /data/GAME_API_SHUTDOWN_TIMEOUT
+        value: "19"
 """
-"""Makes the index job wait for a database that does not exist, for a minute."""
+"""Makes the index job wait for a database that does not exist, for a minute.
+
+The change of a setting starts the sync, because a change of the job alone does not.
+"""
 WINDOW = "applications: [game-api-prod]\n      manualSync: true\n"
 CLOSED = WINDOW + """\
     - kind: deny
