@@ -38,7 +38,7 @@ locals {
   messages = {
     app-deployed            = "(printf \"%s runs %s, from %s.\" .app.metadata.name $image $revision)"
     app-health-degraded     = "(printf \"%s is degraded%s: %s. If a deployment is the cause, roll it back.\" .app.metadata.name (ternary (printf \" with %s\" $image) \"\" (ne $image \"\")) $reason)"
-    app-sync-failed         = "(printf \"%s could not be synced to %s (%s): %s. A revert is enough: the next try takes the newest commit.\" .app.metadata.name $revision $image $reason)"
+    app-sync-failed         = "(printf \"%s could not be synced to %s (%s): %s. A revert is enough, because the next try takes the newest commit; outside of the window, press Terminate and then Sync.\" .app.metadata.name $revision $image $reason)"
     app-sync-status-unknown = "(printf \"%s can't be compared with git: %s.\" .app.metadata.name $reason)"
   }
 
@@ -93,10 +93,11 @@ locals {
     ])})",
   ])
 
-  # Between two tries of a failed sync its phase is Running, for up to an hour. Only the message says that it waits for another try.
+  # Between two tries of a failed sync its phase is Running, for up to an hour. So is that of a sync during which the window closed,
+  # until it opens again. Only the message says so.
   is_failing = join(" or ", [
     "app.status.operationState?.phase in ['Error', 'Failed']",
-    "(app.status.operationState?.phase == 'Running' and (app.status.operationState?.message ?? '') contains 'Retrying attempt #')",
+    "(app.status.operationState?.phase == 'Running' and (app.status.operationState?.message ?? '') matches 'Retrying attempt #|blocked by sync window')",
   ])
 
   synced_revision = "(app.status.operationState?.syncResult?.revision ?? '')"

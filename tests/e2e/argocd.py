@@ -97,7 +97,9 @@ def log_in(user: str = "admin", password: str = "") -> httpx2.Client:
     if not password:
         secret = get("secrets", "argocd-initial-admin-secret", NAMESPACE)
         password = base64.b64decode(secret["data"]["password"]).decode()
-    client = httpx2.Client(base_url=f"{ADDRESS}/api/v1", verify=False, timeout=10)
+    json_only = {"Content-Type": "application/json"}  # which a DELETE needs as well
+    base = f"{ADDRESS}/api/v1"
+    client = httpx2.Client(base_url=base, headers=json_only, verify=False, timeout=10)
     response = client.post("session", json={"username": user, "password": password})
     client.headers["Authorization"] = f"Bearer {response.raise_for_status().json()['token']}"
     return client
@@ -105,7 +107,9 @@ def log_in(user: str = "admin", password: str = "") -> httpx2.Client:
 
 def sync(application: str) -> None:
     """Sync an Application through Argo CD's API, as the *Sync* button does."""
-    log_in().post(f"applications/{application}/sync", json={}).raise_for_status()
+    response = log_in().post(f"applications/{application}/sync", json={})
+    if response.is_error:
+        raise Failed(f"Argo CD does not sync {application}: {response.text}")
 
 
 def wait_until_synced(*applications: str, revision: str = "", seconds: float = 120) -> None:

@@ -3,7 +3,7 @@
 import time
 
 from tests.e2e.argocd import NAMESPACE as ARGOCD
-from tests.e2e.argocd import log_in, refresh, state, wait_until_synced
+from tests.e2e.argocd import log_in, refresh, state, sync, wait_until_synced
 from tests.e2e.cluster import DEV, Cluster
 from tests.e2e.conftest import Measure
 from tests.e2e.control_plane import get
@@ -40,15 +40,23 @@ CLOSED = WINDOW + """\
       schedule: "* * * * *"
       duration: 1h
       applications: [game-api-dev]
+      manualSync: true
 """
 
 
 def is_syncing(cluster: Cluster, revision: str) -> bool:
     """Whether a sync to this revision is under way, and has come to the index job."""
     found = state(cluster.application)
-    operation = get("applications", cluster.application, ARGOCD)["status"]["operationState"]
-    synced = operation.get("syncResult", {}).get("revision", "")
+    status = get("applications", cluster.application, ARGOCD)["status"]
+    synced = status.get("operationState", {}).get("syncResult", {}).get("revision", "")
     return found.operation == "Running" and synced == revision and "hook" in found.message
+
+
+def terminate(cluster: Cluster) -> None:
+    """End a sync, as the *Terminate* button does."""
+    log_in().delete(f"applications/{cluster.application}/operation").raise_for_status()
+    ended = ("Failed", "Succeeded")
+    wait_for("the sync is terminated", lambda: state(cluster.application).operation in ended)
 
 
 def test_of_two_commits_the_newer_one_wins(
@@ -85,10 +93,7 @@ def test_a_sync_that_waits_can_be_terminated_for_a_revert(
         time.sleep(5)
         assert state(cluster.application).operation == "Running"
         started = time.monotonic()
-        log_in().delete(f"applications/{cluster.application}/operation").raise_for_status()
-        wait_for(
-            "the sync is terminated", lambda: state(cluster.application).operation != "Running"
-        )
+        terminate(cluster)
         refresh(cluster.application)
         wait_for(
             "the Application is in sync with the revert",
@@ -100,33 +105,38 @@ def test_a_sync_that_waits_can_be_terminated_for_a_revert(
     assert not window.failed
 
 
-def test_a_sync_goes_on_after_the_window_has_closed(
+def test_a_sync_stands_still_when_the_window_closes(
     cluster: Cluster, traffic: Traffic, measure: Measure
 ) -> None:
-    """The window closes while a sync is under way: the sync goes on, and the next one waits"""
+    """The window closes while a sync is under way: it stands still, and Terminate and Sync help"""
     with traffic.paused():
         with cluster.database.outage():
             revision = cluster.edit(DEV, DEBUG, INFO, "fix(dev): log less")
             wait_for("the sync is under way", lambda: is_syncing(cluster, revision))
             cluster.edit(PROJECT, WINDOW, CLOSED, "chore: close the window of dev")
             wait_for("the window is closed", lambda: is_closed(cluster))
-        wait_for(
-            "the sync succeeds", lambda: state(cluster.application).operation == "Succeeded", 120
-        )
+        message = cluster.told("game-api-dev could not be synced", "blocked by sync window")
+        measure(message.text)
+        assert state(cluster.application).operation == "Running"
+        terminate(cluster)
+        sync(cluster.application)
+        started = time.monotonic()
+        wait_until_synced(cluster.application)
         cluster.wait_for_rollout(cluster.deployed_release())
+        measure(f"deployed {time.monotonic() - started:.0f} s after Sync")
     settings = get("configmaps", cluster.config_map_name())["data"]
     assert settings["GAME_API_LOG_LEVEL"] == "info"
     reverted = cluster.edit(DEV, INFO, DEBUG, "fix(dev): log more")
     wait_for("Argo CD has seen it", lambda: state(cluster.application).revision == reverted)
     time.sleep(5)
     assert state(cluster.application).sync == "OutOfSync"
-    measure("the sync went on; the next commit waited until the window was open")
     text = (CHECKOUT / PROJECT).read_text()
     cluster.edit(PROJECT, text, text.replace(CLOSED, WINDOW), "chore: open the window of dev")
     wait_for("the window is open", lambda: not is_closed(cluster))
     refresh(cluster.application)
     wait_until_synced(cluster.application, revision=git("rev-parse", "HEAD"))
     cluster.wait_for_rollout(cluster.deployed_release())
+    measure("the commit outside of the window waited, and was deployed once it was open")
 
 
 def is_closed(cluster: Cluster) -> bool:
