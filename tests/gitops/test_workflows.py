@@ -408,6 +408,14 @@ def test_a_rollback_is_listed_or_has_a_pull_request(pipeline: Pipeline, tmp_path
     )
 
 
+@pytest.mark.parametrize("build", ["`touch run`", "$(touch run)", '"; touch run; "', "\ntouch run"])
+def test_the_build_of_a_rollback_is_never_executed(runner: Runner, build: str) -> None:
+    summary = {"ENVIRONMENT": "staging", "GITHUB_STEP_SUMMARY": os.devnull}
+    result = runner.try_to_run(script("rollback", "make rollback"), BUILD=build, **summary)
+    assert result.returncode == 1 and "only the characters" in result.stderr
+    assert not (runner.clone / "run").exists()
+
+
 @pytest.mark.parametrize("client", CLIENTS)
 @pytest.mark.parametrize("version", ["1.2.3", "1.2.30", "v1.2.3", ""])
 def test_a_tag_with_another_version_publishes_nothing(
