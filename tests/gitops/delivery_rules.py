@@ -371,12 +371,30 @@ def one_check_stands_for_all(tree: Tree) -> Iterator[str]:
             yield f"{name} runs in every lane"
 
 
-def every_environment_is_checked(tree: Tree) -> Iterator[str]:
-    """Pull requests into the branch of an environment are checked."""
-    branches = tree.workflows()["ci"]["on"]["pull_request"]["branches"]
-    for environment in overlay.ENVIRONMENTS:
-        if not any(fnmatch(overlay.branch(environment), pattern) for pattern in branches):
-            yield f"pull requests into {overlay.branch(environment)} are not checked"
+def promotions_are_checked_by_main(tree: Tree) -> Iterator[str]:
+    """A pull request into the branch of an environment is checked by the code of `main`.
+
+    Its own code could accept itself. The check has neither secrets nor the right to write.
+    """
+    for name, workflow in tree.workflows().items():
+        if name != "promotion" and "pull_request_target" in workflow["on"]:
+            yield f"{name}: pull requests may use its secrets"
+    workflow = tree.workflows()["promotion"]
+    event = workflow["on"].get("pull_request_target", {})
+    if len(workflow["on"]) != 1 or "edited" not in event.get("types", []):
+        yield f"promotions are checked on {workflow['on']}"
+    for environment in overlay.ENVIRONMENTS[1:]:
+        branch = overlay.branch(environment)
+        if not any(fnmatch(branch, pattern) for pattern in event.get("branches", [])):
+            yield f"pull requests into {branch} are not checked"
+    (job,) = workflow["jobs"].values()
+    if "permissions" in job or "secrets." in tree.text(".github/workflows/promotion.yaml"):
+        yield "the check of promotions has more than the right to read"
+    checkout, check = job["steps"]
+    if checkout["with"].get("ref") != "main" or "checkout" in check["run"]:
+        yield "the check of promotions runs the code of the pull request"
+    if checkout["with"].get("persist-credentials") is not False:
+        yield "the check of promotions keeps a token"
 
 
 def images_are_verified_before_they_are_deployed(tree: Tree) -> Iterator[str]:
@@ -438,7 +456,7 @@ RULES: tuple[Rule, ...] = (
     workflows_call_existing_make_targets,
     promotions_follow_the_order_of_environments,
     one_check_stands_for_all,
-    every_environment_is_checked,
+    promotions_are_checked_by_main,
     images_are_verified_before_they_are_deployed,
     the_cluster_tests_run_for_what_they_read,
 )

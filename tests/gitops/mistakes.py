@@ -13,6 +13,7 @@ PROD = "apps/game-api/overlays/prod/kustomization.yaml"
 APPLICATION_SET = "clusters/applications/game-api.yaml"
 PROJECT = "clusters/projects/game-session.yaml"
 CI = ".github/workflows/ci.yaml"
+PROMOTION = ".github/workflows/promotion.yaml"
 RELEASE = ".github/workflows/release.yaml"
 
 
@@ -547,8 +548,8 @@ MISTAKES = (
     Mistake(
         delivery.one_check_stands_for_all,
         CI,
-        "needs: [changes, promotion, lint,",
-        "needs: [changes, promotion,",
+        "needs: [changes, lint,",
+        "needs: [changes,",
         "passed does not wait for ['lint']",
     ),
     Mistake(
@@ -566,11 +567,60 @@ MISTAKES = (
         "lint runs in every lane",
     ),
     Mistake(
-        delivery.every_environment_is_checked,
-        CI,
-        "branches: [main, env/*]",
-        "branches: [main, env/staging]",
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "branches: [env/*]",
+        "branches: [env/staging]",
         "pull requests into env/prod are not checked",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "  pull_request_target:\n",
+        "  pull_request:\n",
+        "promotions are checked on {'pull_request'",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "types: [opened, edited, ",
+        "types: [opened, ",
+        "promotions are checked on {'pull_request_target'",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "          ref: main\n",
+        "",
+        "the check of promotions runs the code of the pull request",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "          make check-promotion",
+        '          git checkout "$COMMIT" && make check-promotion',
+        "the check of promotions runs the code of the pull request",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "    steps:\n",
+        "    permissions:\n      pull-requests: write\n    steps:\n",
+        "the check of promotions has more than the right to read",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        PROMOTION,
+        "          persist-credentials: false\n",
+        "",
+        "the check of promotions keeps a token",
+    ),
+    Mistake(
+        delivery.promotions_are_checked_by_main,
+        CI,
+        "  pull_request:\n",
+        "  pull_request_target:\n",
+        "ci: pull requests may use its secrets",
     ),
     Mistake(
         delivery.images_are_verified_before_they_are_deployed,

@@ -240,12 +240,6 @@ def test_another_change_beside_the_tag_needs_all_tests(runner: Runner, change: s
     assert lane(runner, commit(runner.clone, image.PATH, text)) == "all"
 
 
-def test_a_pull_request_into_the_branch_of_an_environment_is_a_promotion(runner: Runner) -> None:
-    base = commit(runner.clone, "src/game_api/app.py", "1")
-    assert lane(runner, base, "env/staging") == "promotion"
-    assert lane(runner, base, "environment") == "all"
-
-
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
@@ -285,18 +279,52 @@ def test_ci_has_passed_if_nothing_failed(runner: Runner, results: str, expected:
     assert runner.try_to_run(script("ci", "$RESULTS"), RESULTS=results).returncode == expected
 
 
-def test_a_promotion_into_an_environment_is_checked(
-    runner: Runner, remote: Remote, reports: Reports
-) -> None:
-    check = script("ci", "make check-promotion")
-    remote.commit("feat: more", "src/app.py", "2")
-    git(runner.clone, "fetch", "--quiet")
-    known = git(runner.clone, "rev-parse", "origin/main")
-    runner.run(check, BRANCH="env/staging", GITHUB_SHA=known)
-    commit(runner.clone, image.PATH, "by hand")
-    unknown = git(runner.clone, "rev-parse", "HEAD")
-    result = runner.try_to_run(check, BRANCH="env/staging", GITHUB_SHA=unknown)
-    assert result.returncode != 0 and image.PATH in result.stderr
+class PullRequest:
+    """A pull request into `env/staging`, which is checked in a clone of `main`."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path) -> None:
+        pipeline.build("one")
+        pipeline.report("dev")
+        assert pipeline.promote("dev", "staging")[0] == 0
+        self.remote, self.author = pipeline.remote, pipeline.clone
+        git(self.author, "checkout", "--quiet", "promote/staging")
+        reviewer = self.remote.clone("reviewer")
+        (reviewer / "src/gitops").symlink_to(ROOT / "src/gitops")
+        self.runner = Runner(folder, reviewer)
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        head = git(self.author, "rev-parse", "HEAD")
+        git(self.author, "push", "--quiet", "--force", "origin", "HEAD:refs/pull/7/head")
+        git(self.runner.clone, "fetch", "--quiet")
+        pull_request = {"BASE": "env/staging", "COMMIT": head, "NUMBER": "7"}
+        return self.runner.try_to_run(script("promotion", "make check-promotion"), **pull_request)
+
+
+@pytest.fixture
+def pull_request(pipeline: Pipeline, tmp_path: Path) -> PullRequest:
+    return PullRequest(pipeline, tmp_path)
+
+
+def test_a_promotion_into_an_environment_passes_its_check(pull_request: PullRequest) -> None:
+    result = pull_request.check()
+    assert result.returncode == 0, result.stderr
+    assert "has the tree that main had at" in result.stdout
+
+
+def test_a_promotion_does_not_decide_how_it_is_checked(pull_request: PullRequest) -> None:
+    """Its own version of the command accepts everything."""
+    (pull_request.author / "Makefile").write_text("check-promotion:\n")
+    commit(pull_request.author, "src/gitops/__main__.py", "")
+    result = pull_request.check()
+    assert result.returncode != 0 and "src/gitops/__main__.py" in result.stderr
+
+
+def test_a_promotion_on_top_of_an_earlier_tip_is_refused(pull_request: PullRequest) -> None:
+    """The merge would have a tree that neither the environment nor its source ever had."""
+    pull_request.remote.merge("promote/staging", "env/staging")
+    git(pull_request.author, "checkout", "--quiet", "origin/main")
+    result = pull_request.check()
+    assert result.returncode != 0 and "not on top of env/staging" in result.stderr
 
 
 def test_the_cluster_tests_run_with_what_they_need(runner: Runner) -> None:
