@@ -202,23 +202,29 @@ def workflows_have_few_permissions(tree: Tree) -> Iterator[str]:
 
 
 def only_changes_to_the_image_start_a_release(tree: Tree) -> Iterator[str]:
-    """Changes to the image's inputs start a release; the commit of a release does not."""
-    paths = tree.workflows()["release"]["on"]["push"]["paths"]
+    """Changes to the image's inputs start a release; the commit of a release does not.
+
+    Each commit of `main` is checked, and a release is part of that run.
+    """
+    ci, release = tree.workflows()["ci"], tree.workflows()["release"]
+    (variables,) = [step["env"] for step in ci["jobs"]["changes"]["steps"] if "env" in step]
+    found = set(variables["IMAGE"].split())
     ignore = tree.text(".dockerignore").splitlines()
     allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
     inputs = {"Dockerfile", ".dockerignore", *allowed}
-    for path in inputs:
-        if not any(
-            fnmatch(path, pattern.replace("**", "*")) or pattern == f"{path}/**"
-            for pattern in paths
-        ):
-            yield f"a change to {path} does not start a release"
-    for pattern in paths:
-        base = pattern.removesuffix("/**")
-        if not any(fnmatch(base, path) or path == f"{base}/*.pem" for path in inputs):
-            yield f"{pattern} is not in the image, but starts a release"
-    if any(fnmatch(image.PATH, pattern) for pattern in paths):
-        yield "the tag that a release commits starts a release"
+    for path in inputs - found:
+        yield f"a change to {path} does not start a release"
+    for path in found - inputs:
+        yield f"{path} is not in the image, but starts a release"
+    if variables["TAG"] != image.PATH:
+        yield f"the tag is not in {variables['TAG']}"
+    if release["on"].get("push") != {"branches": ["main"]} or "main" in str(ci["on"].get("push")):
+        yield "not every commit of main is checked exactly once"
+    if "github.sha" not in release["concurrency"]["group"]:
+        yield "a newer commit keeps an older one from being checked"
+    build = release["jobs"]["build"]
+    if build["needs"] != "ci" or build.get("if") != "needs.ci.outputs.image == 'true'":
+        yield f"an image is released if {build.get('if')}"
     copied = re.findall(r"^COPY (?!--from)(.*) \S+$", tree.text("Dockerfile"), re.MULTILINE)
     for path in " ".join(copied).split():
         if "$" not in path and path not in allowed:
@@ -361,14 +367,15 @@ def promotions_follow_the_order_of_environments(tree: Tree) -> Iterator[str]:
 
 
 def one_check_stands_for_all(tree: Tree) -> Iterator[str]:
-    """The job `passed` waits for every other job of `ci`, and each of them for the lane."""
+    """The job `passed` waits for every other job of `ci`. A new tag needs only `manifests`."""
     jobs = tree.workflows()["ci"]["jobs"]
     others = jobs.keys() - {"passed"}
     if set(jobs["passed"]["needs"]) != others or jobs["passed"].get("if") != "always()":
         yield f"passed does not wait for {sorted(others - set(jobs['passed']['needs']))}"
     for name in others - {"changes"}:
-        if jobs[name].get("needs") != "changes" or "lane" not in jobs[name].get("if", ""):
-            yield f"{name} runs in every lane"
+        condition = None if name == "manifests" else "needs.changes.outputs.only-tag != 'true'"
+        if jobs[name].get("if") != condition:
+            yield f"{name} runs if {jobs[name].get('if')}"
 
 
 def promotions_are_checked_by_main(tree: Tree) -> Iterator[str]:

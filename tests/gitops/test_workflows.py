@@ -138,7 +138,7 @@ TESTED_SCRIPTS = (
     "mono-mcs",
     "docker run",
     "batch-get-image",
-    "lane=all",
+    "only_tag",
     "make check-promotion",
     "$RESULTS",
     "cosign sign",
@@ -203,15 +203,12 @@ def test_a_release_looks_up_whether_the_image_exists(runner: Runner, digest: str
     assert runner.outputs.read_text() == f"version={version[0]}\ndigest={digest}\n"
 
 
-def lane(runner: Runner, base: str, branch: str = "main", **environment: str) -> str:
-    """The lane of the commit that is checked out."""
-    folder = runner.clone / ".github/workflows"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "release.yaml").write_text((ROOT / ".github/workflows/release.yaml").read_text())
-    defaults = {"WORKFLOW": "ci", "GITHUB_EVENT_NAME": "pull_request"}
-    chosen = {"BASE": base, "BRANCH": branch} | defaults | environment
-    result = runner.run(script("ci", "lane=all"), **chosen)
-    return result.stdout.strip().removeprefix("lane=")
+def changes(runner: Runner, base: str) -> dict[str, str]:
+    """What has changed since the base: the outputs of the job `changes`."""
+    (variables,) = [s["env"] for s in WORKFLOWS["ci"]["jobs"]["changes"]["steps"] if "env" in s]
+    result = runner.run(script("ci", "only_tag"), **{**variables, "BASE": base})
+    assert runner.outputs.read_text().endswith(result.stdout)
+    return dict(line.split("=") for line in result.stdout.splitlines())
 
 
 def commit(clone: Path, path: str, text: str) -> str:
@@ -224,59 +221,109 @@ def commit(clone: Path, path: str, text: str) -> str:
     return base
 
 
+NOTHING_BUT_THE_TAG = {"image": "false", "only-tag": "true"}
+ANYTHING_ELSE = {"image": "false", "only-tag": "false"}
+THE_IMAGE = {"image": "true", "only-tag": "false"}
+
+
+def new_tag(clone: Path) -> str:
+    return image.with_tag((clone / image.PATH).read_text(), "f" * 40)
+
+
 def test_a_commit_that_only_moves_the_tag_needs_no_tests_of_the_service(runner: Runner) -> None:
-    before = (runner.clone / image.PATH).read_text()
-    base = commit(runner.clone, image.PATH, image.with_tag(before, "f" * 40))
-    assert lane(runner, base) == "tag"
+    base = commit(runner.clone, image.PATH, new_tag(runner.clone))
+    assert changes(runner, base) == NOTHING_BUT_THE_TAG
     commit(runner.clone, "README.md", "more")
-    assert lane(runner, base) == "all"
+    assert changes(runner, base) == ANYTHING_ELSE
 
 
-@pytest.mark.parametrize("change", ["newTag: latest", "newName: elsewhere", "newTag: " + "f" * 41])
-def test_another_change_beside_the_tag_needs_all_tests(runner: Runner, change: str) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("newTag: [0-9a-f]{40}", "newTag: latest"),
+        ("newTag: [0-9a-f]{40}", "newName: elsewhere"),
+        ("newTag: [0-9a-f]{40}", "newTag: " + "f" * 41),
+        (r"(newTag: [0-9a-f]{40})\n", r"\1\n    newTag: " + "f" * 40 + r"\n"),
+        (r"    newTag: [0-9a-f]{40}\n", ""),
+        (r"\Z", "# a comment\n"),
+        (r"\Z", "# one of many comments\n" * 10_000),
+    ],
+)
+def test_another_change_beside_the_tag_needs_all_tests(runner: Runner, old: str, new: str) -> None:
     before = (runner.clone / image.PATH).read_text()
-    text = re.sub(r"newTag: [0-9a-f]{40}", change, before)
+    text = re.sub(old, new, before)
     assert text != before
-    assert lane(runner, commit(runner.clone, image.PATH, text)) == "all"
+    assert changes(runner, commit(runner.clone, image.PATH, text)) == ANYTHING_ELSE
+
+
+def test_the_same_line_in_another_file_needs_all_tests(runner: Runner) -> None:
+    path = "apps/game-api/overlays/dev/kustomization.yaml"
+    commit(runner.clone, path, (runner.clone / image.PATH).read_text())
+    assert changes(runner, commit(runner.clone, path, new_tag(runner.clone))) == ANYTHING_ELSE
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("src/game_api/deep/app.py", "none"),
-        ("Dockerfile", "none"),
-        ("certificates/ca.pem", "none"),
-        ("requirements/base.txt", "none"),
-        ("requirements/dev.txt", "all"),
-        ("tests/test_app.py", "all"),
+        ("src/game_api/deep/app.py", THE_IMAGE),
+        ("Dockerfile", THE_IMAGE),
+        ("certificates/ca.pem", THE_IMAGE),
+        ("requirements/base.txt", THE_IMAGE),
+        ("requirements/dev.txt", ANYTHING_ELSE),
+        ("src/game_api_client/app.py", ANYTHING_ELSE),
+        ("tests/test_app.py", ANYTHING_ELSE),
     ],
 )
-def test_a_push_that_a_release_tests_is_not_tested_twice(
-    runner: Runner, path: str, expected: str
+def test_only_what_is_in_the_image_changes_it(
+    runner: Runner, path: str, expected: dict[str, str]
 ) -> None:
     base = commit(runner.clone, path, "changed")
-    assert lane(runner, base, GITHUB_EVENT_NAME="push") == expected
-    assert lane(runner, base, GITHUB_EVENT_NAME="push", WORKFLOW="release") == "all"
-    assert lane(runner, base, GITHUB_EVENT_NAME="pull_request") == "all"
-    assert lane(runner, base, "develop", GITHUB_EVENT_NAME="push") == "all"
+    assert changes(runner, base) == expected
+    commit(runner.clone, "docs/later.md", "in the same push")
+    assert changes(runner, base) == expected
+    before = git(runner.clone, "rev-parse", "HEAD")
+    git(runner.clone, "rm", "--quiet", path)
+    git(runner.clone, "commit", "--quiet", "--message=a removal")
+    assert changes(runner, before) == expected
+
+
+def test_a_pull_request_is_compared_with_what_it_is_merged_into(
+    runner: Runner, remote: Remote
+) -> None:
+    """`main` has moved since the branch was made, as it does when others merge."""
+    git(runner.clone, "checkout", "--quiet", "-b", "topic")
+    commit(runner.clone, image.PATH, new_tag(runner.clone))
+    git(runner.clone, "push", "--quiet", "origin", "topic")
+    remote.commit("feat: more", "src/game_api/app.py", "2")
+    remote.merge("topic", "main")
+    git(runner.clone, "pull", "--quiet", "origin", "main")
+    git(runner.clone, "checkout", "--quiet", "origin/main")
+    assert changes(runner, "HEAD^1") == NOTHING_BUT_THE_TAG
 
 
 @pytest.mark.parametrize("base", ["", "0" * 40, "f" * 40])
-def test_without_a_known_base_everything_is_tested(runner: Runner, base: str) -> None:
-    assert lane(runner, base, GITHUB_EVENT_NAME="push") == "all"
+def test_without_a_commit_to_compare_with_everything_has_changed(runner: Runner, base: str) -> None:
+    assert changes(runner, base) == THE_IMAGE
 
 
 @pytest.mark.parametrize(
-    ("results", "expected"),
+    ("only_tag", "results", "expected"),
     [
-        ("success success skipped", 0),
-        ("success skipped skipped", 0),
-        ("success failure skipped", 1),
-        ("success success cancelled", 1),
+        ("false", "success success", 0),
+        ("false", "success skipped", 1),
+        ("false", "success failure", 1),
+        ("false", "success cancelled", 1),
+        ("true", "success skipped", 0),
+        ("true", "skipped failure", 1),
+        ("true", "skipped cancelled", 1),
+        ("", "failure skipped", 1),  # The job `changes` has failed, so the others are skipped.
     ],
 )
-def test_ci_has_passed_if_nothing_failed(runner: Runner, results: str, expected: int) -> None:
-    assert runner.try_to_run(script("ci", "$RESULTS"), RESULTS=results).returncode == expected
+def test_ci_has_passed_if_no_job_failed_and_none_was_missing(
+    runner: Runner, only_tag: str, results: str, expected: int
+) -> None:
+    result = runner.try_to_run(script("ci", "$RESULTS"), ONLY_TAG=only_tag, RESULTS=results)
+    assert result.returncode == expected
 
 
 class PullRequest:
