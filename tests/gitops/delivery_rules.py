@@ -411,12 +411,12 @@ def images_are_verified_before_they_are_deployed(tree: Tree) -> Iterator[str]:
         "--certificate-identity",
         "--certificate-github-workflow-sha",
     )
-    for name, later in (("release", "make bump"), ("promote", "gh pr create")):
+    for name, later in (("release", "make bump"), ("promote", "make promote")):
         scripts = [step.get("run", "") for step in steps(tree.workflows()[name])]
         found = [index for index, text in enumerate(scripts) if "cosign verify" in text]
         if not found or not all(flag in scripts[found[0]] for flag in flags):
             yield f"{name} does not verify the image"
-        elif found[0] > next(i for i, text in enumerate(scripts) if later in text):
+        elif found[0] >= next(i for i, text in enumerate(scripts) if later in text):
             yield f"{name} verifies the image too late"
 
 

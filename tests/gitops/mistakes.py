@@ -679,6 +679,13 @@ MISTAKES = (
         "promote does not verify the image",
     ),
     Mistake(
+        delivery.images_are_verified_before_they_are_deployed,
+        ".github/workflows/promote.yaml",
+        "          branch=env/$FROM\n",
+        "          make promote\n          branch=env/$FROM\n",
+        "promote verifies the image too late",
+    ),
+    Mistake(
         delivery.the_cluster_tests_run_for_what_they_read,
         ".github/workflows/cluster.yaml",
         "      - clusters/**\n",

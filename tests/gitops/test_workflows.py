@@ -145,6 +145,7 @@ TESTED_SCRIPTS = (
     "cosign verify",
     "make bump",
     "make promote",
+    "$VERIFIED",
     "make rollback",
     "gh pr create",
     "make e2e",
@@ -411,7 +412,7 @@ def test_a_release_commits_its_tag_to_dev(runner: Runner, remote: Remote) -> Non
 
 
 @pytest.mark.parametrize(("open_requests", "verb"), [("0", "create"), ("1", "edit")])
-def test_a_promotion_is_verified_and_has_one_pull_request(
+def test_a_promotion_has_one_pull_request(
     runner: Runner,
     remote: Remote,
     registry: Registry,
@@ -424,20 +425,11 @@ def test_a_promotion_is_verified_and_has_one_pull_request(
     registry.push(tag)
     assert run(runner.clone, "bump", "dev", tag)[0] == 0
     reports.add("dev", tag, git(remote.bare, "rev-parse", "main"))
-    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": "", "STATUS_TOKEN": reports.github.token}
-    environment = {**registry.environment, **reports.environment, "GH_TOKEN": "of another account"}
+    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": ""}
+    environment = {**registry.environment, **reports.environment}
     runner.run(script("promote", "make promote"), **inputs, **environment)
     assert runner.outputs.read_text() == "branch=promote/staging\nbase=env/staging\n"
     branches = {"BRANCH": "promote/staging", "BASE": "env/staging"}
-
-    runner.fake("aws", "sha256:0123")
-    image_name = {"IMAGE": "registry.example/game-api", "WORKFLOW": WORKFLOW}
-    runner.run(script("promote", "cosign verify"), **branches, **image_name)
-    looked_up, verified = runner.calls.read_text().splitlines()
-    assert f"describe-images --repository-name game-api --image-ids imageTag={tag}" in looked_up
-    assert verified == f"cosign verify registry.example/game-api@sha256:0123 {VERIFY} {tag}"
-
-    runner.calls.write_text("")
     runner.fake("gh", open_requests)
     runner.run(script("promote", "gh pr create"), **branches)
     listed, changed = re.split(r"^(?=gh pr (?:create|edit))", runner.calls.read_text(), flags=re.M)
@@ -451,13 +443,49 @@ def test_a_promotion_is_verified_and_has_one_pull_request(
     assert "feat: more" in changed
 
 
-def test_an_image_that_was_not_signed_has_no_pull_request(runner: Runner, remote: Remote) -> None:
+KUSTOMIZATION = {"KUSTOMIZATION": image.PATH}
+
+
+def verify(runner: Runner, source: str) -> subprocess.CompletedProcess[str]:
     runner.fake("aws", "sha256:0123")
+    names = {"FROM": source, "IMAGE": "registry.example/game-api", "WORKFLOW": WORKFLOW}
+    return runner.try_to_run(script("promote", "cosign verify"), **names, **KUSTOMIZATION)
+
+
+def test_a_promotion_verifies_the_image_that_its_source_runs(
+    runner: Runner, remote: Remote
+) -> None:
+    tag = remote.commit("feat: more", "src/app.py", "2")
+    assert run(runner.clone, "bump", "dev", tag)[0] == 0
+    for source, expected in (("dev", tag), ("staging", remote.first_build)):
+        runner.calls.write_text("")
+        result = verify(runner, source)
+        assert result.returncode == 0, result.stderr
+        looked_up, verified = runner.calls.read_text().splitlines()
+        request = f"describe-images --repository-name game-api --image-ids imageTag={expected} "
+        assert request in looked_up
+        command = f"cosign verify registry.example/game-api@sha256:0123 {VERIFY} {expected}"
+        assert verified == command
+        assert runner.outputs.read_text().endswith(f"tag={expected}\n")
+
+
+def test_an_image_that_was_not_signed_is_not_promoted(runner: Runner) -> None:
     runner.write_tool("cosign", "exit 1")
-    result = runner.try_to_run(
-        script("promote", "cosign verify"), BRANCH="main", IMAGE="x", WORKFLOW=WORKFLOW
-    )
-    assert result.returncode != 0
+    assert verify(runner, "dev").returncode != 0
+    assert runner.outputs.read_text() == ""
+
+
+def test_only_the_build_that_was_verified_has_a_pull_request(
+    runner: Runner, remote: Remote
+) -> None:
+    check = script("promote", "$VERIFIED")
+    git(remote.bare, "branch", "promote/staging", "main")
+    git(runner.clone, "fetch", "--quiet")
+    for verified, expected in ((remote.first_build, 0), ("f" * 40, 1)):
+        branch = {"BRANCH": "promote/staging", "VERIFIED": verified}
+        result = runner.try_to_run(check, **branch, **KUSTOMIZATION)
+        assert result.returncode == expected
+        assert ("run this workflow again" in result.stderr) == bool(expected)
 
 
 def test_a_rollback_is_listed_or_has_a_pull_request(pipeline: Pipeline, tmp_path: Path) -> None:
