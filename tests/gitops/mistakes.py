@@ -695,6 +695,20 @@ MISTAKES = (
     Mistake(
         delivery.the_cluster_tests_run_for_what_they_read,
         ".github/workflows/cluster.yaml",
+        "      - tests/*.py\n",
+        "",
+        "a push that changes tests/service.py does not run the cluster tests",
+    ),
+    Mistake(
+        delivery.the_cluster_tests_run_for_what_they_read,
+        ".github/workflows/cluster.yaml",
+        "      - src/**\n",
+        "      - src/*/*.py\n",
+        "a push that changes src/game_api does not run the cluster tests",
+    ),
+    Mistake(
+        delivery.the_cluster_tests_run_for_what_they_read,
+        ".github/workflows/cluster.yaml",
         '  schedule:\n    - cron: "23 2 * * *"\n',
         "",
         "the cluster tests do not run each night",

@@ -12,6 +12,8 @@ import pytest
 
 from gitops import image
 from tests.e2e.__main__ import DEBIAN_PACKAGES
+from tests.e2e.node import SOCKET
+from tests.e2e.programs import MODULES
 from tests.gitops.clones import IDENTITY, Remote, git, run
 from tests.gitops.conftest import Pipeline, Registry, Reports
 from tests.gitops.delivery_rules import CLIENTS, PLANNED, steps
@@ -150,6 +152,8 @@ TESTED_SCRIPTS = (
     "gh pr create",
     "make e2e",
     "debootstrap",
+    "systemctl",
+    "mod download",
     *(f'"{client}-v$version"' for client in CLIENTS),
     "uv build",
     "uv publish",
@@ -385,6 +389,29 @@ def test_the_cluster_tests_run_with_what_they_need(runner: Runner) -> None:
     assert not installed & with_the_runner
     runner.run(script("cluster", "make e2e"))
     assert runner.calls.read_text().endswith("CI=true make e2e\n")
+
+
+def test_the_docker_of_the_runner_is_stopped_before_the_cluster_tests(runner: Runner) -> None:
+    runner.fake("sudo", "")
+    runner.run(script("cluster", "systemctl"))
+    assert runner.calls.read_text().splitlines() == [
+        "sudo systemctl stop docker.socket docker.service containerd.service",
+        f"sudo rm -f {SOCKET}",
+    ]
+
+
+def test_the_cluster_tests_have_the_modules_even_if_their_programs_are_in_the_cache(
+    runner: Runner,
+) -> None:
+    runner.fake("go", "")
+    build = '"-m tests.e2e.programs") echo "python $*" >>"$CALLS" ;;'
+    runner.write_tool("python", f'case "$*" in {build} *) exec {sys.executable} "$@" ;; esac')
+    calls = {"CALLS": str(runner.calls), "PYTHONPATH": str(ROOT)}
+    runner.run(script("cluster", "mod download"), **calls)
+    assert runner.calls.read_text().splitlines() == [
+        "python -m tests.e2e.programs",
+        *(f"go -C tests/e2e/{m.name} mod download {m.module}" for m in MODULES),
+    ]
 
 
 WORKFLOW = "https://github.com/studio/game/.github/workflows/release.yaml@refs/heads/main"
