@@ -16,8 +16,8 @@ from tests.e2e.node import SOCKET
 from tests.e2e.programs import MODULES
 from tests.gitops.clones import IDENTITY, Remote, git, run
 from tests.gitops.conftest import Pipeline, Registry, Reports
-from tests.gitops.delivery_rules import CLIENTS, PLANNED, steps
 from tests.gitops.tree import ROOT, Tree, requires
+from tests.gitops.workflow_rules import CLIENTS, PLANNED, steps
 
 WORKFLOWS = Tree().workflows()
 GO_MODULE = ROOT / "tests/gitops"
