@@ -1,14 +1,12 @@
-"""Rules for how Argo CD and the workflows deliver. They work like the rules in `rules`."""
+"""Rules for how Argo CD delivers, and for the image. They work like the rules in `rules`."""
 
 import re
 from collections.abc import Iterator
-from fnmatch import fnmatch
-from typing import Any
 
 from game_api.__main__ import INDEX_SECONDS
-from gitops import image, overlay
+from gitops import overlay
 from tests.gitops.rules import KUBERNETES, Rule
-from tests.gitops.tree import FACTS, ROOT, Manifest, Tree, find_one, of_kind, pod_templates
+from tests.gitops.tree import FACTS, Manifest, Tree, find_one, of_kind, pod_templates
 
 HOOK = "argocd.argoproj.io/hook"
 DELETE_POLICY = "argocd.argoproj.io/hook-delete-policy"
@@ -22,22 +20,6 @@ START_SECONDS = 30
 """How long the pod of the index job may take to start."""
 
 NAMESPACES = {"gaming-namespace", "monitoring-namespace", "data-namespace"}
-
-RELEASE_CLIENTS = ".github/workflows/release-clients.yaml"
-
-INFRA = ".github/workflows/infra.yaml"
-
-PLANNED = [*overlay.ENVIRONMENTS, "registry"]
-"""What the workflow `infra` plans."""
-
-FROM_THIS_REPOSITORY = (
-    "github.event_name == 'schedule' || "
-    "github.event.pull_request.head.repo.full_name == github.repository"
-)
-"""The condition that leaves out pull requests from forks."""
-
-CLIENTS = {"python": "pypi", "typescript": "npm", "unity": "unity"}
-"""The environment of GitHub from which each client is published."""
 
 
 def the_index_job_runs_before_the_sync(tree: Tree) -> Iterator[str]:
@@ -174,144 +156,6 @@ def every_environment_has_its_application(tree: Tree) -> Iterator[str]:
         yield f"the environments are {expression['values']}"
 
 
-def workflows_have_few_permissions(tree: Tree) -> Iterator[str]:
-    """Actions are pinned, jobs have few permissions and a timeout, and none reaches a cluster."""
-    for name, workflow in tree.workflows().items():
-        text = tree.text(f".github/workflows/{name}.yaml")
-        for line in re.findall(r"\buses: (.*)", text):
-            if not re.fullmatch(r"[\w.-]+/[\w./-]+@[0-9a-f]{40} # v\d+(\.\d+)*|\./.*", line):
-                yield f"{name}: {line} is not pinned to a commit with a version comment"
-        if workflow.get("permissions") != {"contents": "read"}:
-            yield f"{name}: the default permissions are {workflow.get('permissions')}"
-        if "concurrency" not in workflow:
-            yield f"{name}: has no concurrency group"
-        for word in ("kubectl", "argocd", "kubeconfig", "eks", "secrets.AWS", "aws-access-key-id"):
-            if word in text:
-                yield f"{name}: contains the word {word}"
-        for job, body in workflow["jobs"].items():
-            if "uses" not in body and "timeout-minutes" not in body:
-                yield f"{name}: {job} has no timeout"
-            permissions = body.get("permissions", {})
-            if permissions.get("contents") == "write" and job not in (
-                "bump",
-                "promote",
-                "rollback",
-                "unity",
-            ):
-                yield f"{name}: {job} may write to the repository"
-
-
-def only_changes_to_the_image_start_a_release(tree: Tree) -> Iterator[str]:
-    """Changes to the image's inputs start a release; the commit of a release does not."""
-    paths = tree.workflows()["release"]["on"]["push"]["paths"]
-    ignore = tree.text(".dockerignore").splitlines()
-    allowed = {line.removeprefix("!") for line in ignore if line.startswith("!")}
-    inputs = {"Dockerfile", ".dockerignore", *allowed}
-    for path in inputs:
-        if not any(
-            fnmatch(path, pattern.replace("**", "*")) or pattern == f"{path}/**"
-            for pattern in paths
-        ):
-            yield f"a change to {path} does not start a release"
-    for pattern in paths:
-        base = pattern.removesuffix("/**")
-        if not any(fnmatch(base, path) or path == f"{base}/*.pem" for path in inputs):
-            yield f"{pattern} is not in the image, but starts a release"
-    if any(fnmatch(image.PATH, pattern) for pattern in paths):
-        yield "the tag that a release commits starts a release"
-    copied = re.findall(r"^COPY (?!--from)(.*) \S+$", tree.text("Dockerfile"), re.MULTILINE)
-    for path in " ".join(copied).split():
-        if "$" not in path and path not in allowed:
-            yield f"the Dockerfile copies {path}, but .dockerignore excludes it"
-
-
-def only_the_tag_of_a_client_publishes_it(tree: Tree) -> Iterator[str]:
-    """A client is published by its tag, after the checks, in its environment, without a secret."""
-    workflow, text = tree.workflows()["release-clients"], tree.text(RELEASE_CLIENTS)
-    if workflow["on"] != {"push": {"tags": [f"{client}-v*" for client in CLIENTS]}}:
-        yield f"the clients are published by {workflow['on']}"
-    if workflow["jobs"].keys() != {"ci", *CLIENTS}:
-        yield f"the jobs are {sorted(workflow['jobs'])}"
-    if "secrets." in text:
-        yield "a client is published with a stored secret"
-    for client, environment in CLIENTS.items():
-        job = workflow["jobs"][client]
-        if job.get("if") != f"startsWith(github.ref_name, '{client}-v')":
-            yield f"{client}: is published if {job.get('if')}"
-        if job.get("needs") != "ci":
-            yield f"{client}: is published without the checks"
-        if job.get("environment") != environment:
-            yield f"{client}: the environment is {job.get('environment')}"
-        oidc = {"contents": "read", "id-token": "write"}
-        if job.get("permissions") != ({"contents": "write"} if client == "unity" else oidc):
-            yield f"{client}: the permissions are {job.get('permissions')}"
-        first = next(step["run"] for step in job["steps"] if "run" in step)
-        if f'"$GITHUB_REF_NAME" != "{client}-v$version"' not in first:
-            yield f"{client}: the version in the tag is not checked first"
-
-
-def workflows_only_plan(tree: Tree) -> Iterator[str]:
-    """No workflow changes AWS with Terraform, and only one plans."""
-    for name, workflow in tree.workflows().items():
-        for step in steps(workflow):
-            script = step.get("run", "").replace("\\\n", " ")
-            for command in re.findall(r"\bterraform (?:-\S+ +)*(\w+)", script):
-                if name != "infra" or command not in ("init", "plan", "show"):
-                    yield f"{name}: runs terraform {command}"
-            for target in re.findall(r"\bmake (infra-(?!test\b)\S+)", script):
-                yield f"{name}: runs make {target}"
-            for plan in re.findall(r"\bterraform (?:-\S+ +)*plan .*", script):
-                if "-lock=false" not in plan or "-input=false" not in plan:
-                    yield f"{name}: a plan takes the lock, or asks: {plan}"
-                if ">/dev/null" not in plan:
-                    yield f"{name}: the log shows the values in the plan"
-
-
-def a_plan_cannot_write(tree: Tree) -> Iterator[str]:
-    """The job with credentials for AWS can't write to GitHub. Those that can run no other code."""
-    workflow, text = tree.workflows()["infra"], tree.text(INFRA)
-    events = workflow["on"]
-    if events.keys() != {"pull_request", "schedule"}:
-        yield f"plans are made by {sorted(events)}"
-        return
-    if "terraform/**" not in events["pull_request"]["paths"]:
-        yield f"only changes of {events['pull_request']['paths']} are planned"
-    if "secrets." in text:
-        yield "a plan uses a stored secret"
-    permissions = {
-        "plan": {"contents": "read", "id-token": "write"},
-        "comment": {"pull-requests": "write"},
-        "drift": {"issues": "write"},
-    }
-    for name, job in workflow["jobs"].items():
-        if job.get("permissions") != permissions.get(name):
-            yield f"{name}: the permissions are {job.get('permissions')}"
-        if name != "plan" and any("uses" in step for step in job["steps"]):
-            yield f"{name}: runs an action, but may write to GitHub"
-        if job["strategy"]["matrix"] != {"environment": PLANNED}:
-            yield f"{name}: the environments are {job['strategy']['matrix']}"
-    plan = workflow["jobs"]["plan"]
-    if plan.get("if") != FROM_THIS_REPOSITORY:
-        yield f"plans are made if {plan.get('if')}"
-    account = "${{ matrix.environment == 'registry' && 'dev' || matrix.environment }}"
-    if plan.get("environment") != f"{account}-plan":
-        yield f"plans are made in the environment {plan.get('environment')}"
-    if plan["outputs"] != {name: f"${{{{ steps.plan.outputs.{name} }}}}" for name in PLANNED}:
-        yield f"the outputs are {plan['outputs']}"
-
-
-def terraform_has_one_version(tree: Tree) -> Iterator[str]:
-    """All workflows install the same version of Terraform."""
-    versions = {
-        step["with"]["terraform_version"]
-        for workflow in tree.workflows().values()
-        for step in steps(workflow)
-        if "hashicorp/setup-terraform@" in step.get("uses", "")
-    }
-    if len(versions) != 1:
-        yield f"the workflows install Terraform {sorted(map(str, versions))}"
-
-
 def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
     """The image has a pinned base, pinned dependencies and labels, and no build tools."""
     text = tree.text("Dockerfile")
@@ -339,88 +183,6 @@ def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
         yield "the image does not set GAME_API_COMMIT"
 
 
-def workflows_call_existing_make_targets(tree: Tree) -> Iterator[str]:
-    """Workflows call only make targets that the Makefile defines."""
-    targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for name, workflow in tree.workflows().items():
-        for step in steps(workflow):
-            for target in re.findall(r"\bmake ([a-z0-9-]+)", step.get("run", "")):
-                if target not in targets:
-                    yield f"{name}: make {target} does not exist"
-
-
-def promotions_follow_the_order_of_environments(tree: Tree) -> Iterator[str]:
-    """The workflows offer the environments in the order of promotion."""
-    inputs = tree.workflows()["promote"]["on"]["workflow_dispatch"]["inputs"]
-    choices = tuple(inputs["from"]["options"]), tuple(inputs["to"]["options"])
-    if choices != (overlay.ENVIRONMENTS[:-1], overlay.ENVIRONMENTS[1:]):
-        yield f"the promote workflow offers {choices}"
-    inputs = tree.workflows()["rollback"]["on"]["workflow_dispatch"]["inputs"]
-    if tuple(inputs["environment"]["options"]) != overlay.ENVIRONMENTS:
-        yield f"the rollback workflow offers {inputs['environment']['options']}"
-
-
-def one_check_stands_for_all(tree: Tree) -> Iterator[str]:
-    """The job `passed` waits for every other job of `ci`, and each of them for the lane."""
-    jobs = tree.workflows()["ci"]["jobs"]
-    others = jobs.keys() - {"passed"}
-    if set(jobs["passed"]["needs"]) != others or jobs["passed"].get("if") != "always()":
-        yield f"passed does not wait for {sorted(others - set(jobs['passed']['needs']))}"
-    for name in others - {"changes"}:
-        if jobs[name].get("needs") != "changes" or "lane" not in jobs[name].get("if", ""):
-            yield f"{name} runs in every lane"
-
-
-def every_environment_is_checked(tree: Tree) -> Iterator[str]:
-    """Pull requests into the branch of an environment are checked."""
-    branches = tree.workflows()["ci"]["on"]["pull_request"]["branches"]
-    for environment in overlay.ENVIRONMENTS:
-        if not any(fnmatch(overlay.branch(environment), pattern) for pattern in branches):
-            yield f"pull requests into {overlay.branch(environment)} are not checked"
-
-
-def images_are_verified_before_they_are_deployed(tree: Tree) -> Iterator[str]:
-    """A release and a promotion verify by whom and of which commit an image was built."""
-    flags = (
-        "--certificate-oidc-issuer",
-        "--certificate-identity",
-        "--certificate-github-workflow-sha",
-    )
-    for name, later in (("release", "make bump"), ("promote", "gh pr create")):
-        scripts = [step.get("run", "") for step in steps(tree.workflows()[name])]
-        found = [index for index, text in enumerate(scripts) if "cosign verify" in text]
-        if not found or not all(flag in scripts[found[0]] for flag in flags):
-            yield f"{name} does not verify the image"
-        elif found[0] > next(i for i, text in enumerate(scripts) if later in text):
-            yield f"{name} verifies the image too late"
-
-
-CLUSTER_READS = (
-    *("Dockerfile", "Makefile", "kustomization.yaml", "pyproject.toml", "requirements/base.txt"),
-    *("apps", "certificates", "clusters", "src/game_api", "src/gitops", "terraform/argocd"),
-    *("tests/e2e", "tests/database", "tests/github.py", ".github/workflows/cluster.yaml"),
-)
-"""What the cluster tests read."""
-
-
-def the_cluster_tests_run_for_what_they_read(tree: Tree) -> Iterator[str]:
-    """The workflow `cluster` runs for every change of what it tests, and each night."""
-    events = tree.workflows()["cluster"]["on"]
-    if "schedule" not in events:
-        yield "the cluster tests do not run each night"
-    for event in ("push", "pull_request"):
-        patterns = [pattern.replace("**", "*") for pattern in events[event]["paths"]]
-        for path in CLUSTER_READS:
-            name = path if (tree.root / path).is_file() or "." in path else f"{path}/x"
-            if not any(fnmatch(name, pattern) for pattern in patterns):
-                yield f"a {event} that changes {path} does not run the cluster tests"
-
-
-def steps(workflow: Manifest) -> Iterator[dict[str, Any]]:
-    for job in workflow["jobs"].values():
-        yield from job.get("steps", [])
-
-
 RULES: tuple[Rule, ...] = (
     the_index_job_runs_before_the_sync,
     every_pod_has_one_network_policy,
@@ -428,17 +190,5 @@ RULES: tuple[Rule, ...] = (
     the_project_allows_only_what_is_needed,
     application_sets_come_after_their_projects,
     every_environment_has_its_application,
-    workflows_have_few_permissions,
-    only_changes_to_the_image_start_a_release,
-    only_the_tag_of_a_client_publishes_it,
-    workflows_only_plan,
-    a_plan_cannot_write,
-    terraform_has_one_version,
     the_image_is_pinned_and_minimal,
-    workflows_call_existing_make_targets,
-    promotions_follow_the_order_of_environments,
-    one_check_stands_for_all,
-    every_environment_is_checked,
-    images_are_verified_before_they_are_deployed,
-    the_cluster_tests_run_for_what_they_read,
 )

@@ -14,6 +14,7 @@ from tests.gitops import (
     platform_rules,
     privilege_rules,
     rules,
+    workflow_rules,
 )
 from tests.gitops.rules import Rule
 from tests.gitops.tree import FACTS, ROOT, Tree
@@ -27,6 +28,7 @@ RULES = (
     *held_values.RULES,
     *platform_rules.RULES,
     *privilege_rules.RULES,
+    *workflow_rules.RULES,
 )
 
 

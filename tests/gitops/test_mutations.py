@@ -9,6 +9,7 @@ from tests.gitops import (
     display_mistakes,
     platform_mistakes,
     privilege_mistakes,
+    workflow_mistakes,
 )
 from tests.gitops.mistakes import APPLICATION_SET, MISTAKES, Mistake
 from tests.gitops.tree import Tree
@@ -22,6 +23,7 @@ from tests.gitops.tree import Tree
         *display_mistakes.MISTAKES,
         *platform_mistakes.MISTAKES,
         *privilege_mistakes.MISTAKES,
+        *workflow_mistakes.MISTAKES,
     ),
     ids=lambda mistake: f"{mistake.rule.__name__}-{mistake.new.strip()[:30]}",
 )

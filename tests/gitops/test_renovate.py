@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.programs import MODULES
 from tests.gitops.tree import ROOT
 
 CONFIGURATION = json.loads((ROOT / ".github/renovate.json").read_text())
@@ -53,6 +54,17 @@ def test_renovate_does_not_ignore_the_pins_of_the_tests() -> None:
     """The recommended presets ignore every folder `tests`."""
     assert ":ignoreModulesAndTests" in CONFIGURATION["ignorePresets"]
     assert "ignorePaths" not in CONFIGURATION
+
+
+def test_only_the_programs_of_the_cluster_tests_are_updated() -> None:
+    """Each of them pins what else it needs."""
+    (rule,) = [
+        rule
+        for rule in CONFIGURATION["packageRules"]
+        if rule.get("matchFileNames") == ["tests/e2e/*/go.mod"]
+    ]
+    assert rule["enabled"] is False
+    assert set(rule["matchPackageNames"]) == {f"!{module.module}" for module in MODULES}
 
 
 def test_every_manager_with_a_file_in_the_repository_is_enabled() -> None:

@@ -12,10 +12,12 @@ import pytest
 
 from gitops import image
 from tests.e2e.__main__ import DEBIAN_PACKAGES
+from tests.e2e.node import SOCKET
+from tests.e2e.programs import MODULES
 from tests.gitops.clones import IDENTITY, Remote, git, run
 from tests.gitops.conftest import Pipeline, Registry, Reports
-from tests.gitops.delivery_rules import CLIENTS, PLANNED, steps
 from tests.gitops.tree import ROOT, Tree, requires
+from tests.gitops.workflow_rules import CLIENTS, PLANNED, steps
 
 WORKFLOWS = Tree().workflows()
 GO_MODULE = ROOT / "tests/gitops"
@@ -138,17 +140,20 @@ TESTED_SCRIPTS = (
     "mono-mcs",
     "docker run",
     "batch-get-image",
-    "lane=all",
+    "only_tag",
     "make check-promotion",
     "$RESULTS",
     "cosign sign",
     "cosign verify",
     "make bump",
     "make promote",
+    "$VERIFIED",
     "make rollback",
     "gh pr create",
     "make e2e",
     "debootstrap",
+    "systemctl",
+    "mod download",
     *(f'"{client}-v$version"' for client in CLIENTS),
     "uv build",
     "uv publish",
@@ -203,15 +208,12 @@ def test_a_release_looks_up_whether_the_image_exists(runner: Runner, digest: str
     assert runner.outputs.read_text() == f"version={version[0]}\ndigest={digest}\n"
 
 
-def lane(runner: Runner, base: str, branch: str = "main", **environment: str) -> str:
-    """The lane of the commit that is checked out."""
-    folder = runner.clone / ".github/workflows"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "release.yaml").write_text((ROOT / ".github/workflows/release.yaml").read_text())
-    defaults = {"WORKFLOW": "ci", "GITHUB_EVENT_NAME": "pull_request"}
-    chosen = {"BASE": base, "BRANCH": branch} | defaults | environment
-    result = runner.run(script("ci", "lane=all"), **chosen)
-    return result.stdout.strip().removeprefix("lane=")
+def changes(runner: Runner, base: str) -> dict[str, str]:
+    """What has changed since the base: the outputs of the job `changes`."""
+    (variables,) = [s["env"] for s in WORKFLOWS["ci"]["jobs"]["changes"]["steps"] if "env" in s]
+    result = runner.run(script("ci", "only_tag"), **{**variables, "BASE": base})
+    assert runner.outputs.read_text().endswith(result.stdout)
+    return dict(line.split("=") for line in result.stdout.splitlines())
 
 
 def commit(clone: Path, path: str, text: str) -> str:
@@ -224,79 +226,157 @@ def commit(clone: Path, path: str, text: str) -> str:
     return base
 
 
+NOTHING_BUT_THE_TAG = {"image": "false", "only-tag": "true"}
+ANYTHING_ELSE = {"image": "false", "only-tag": "false"}
+THE_IMAGE = {"image": "true", "only-tag": "false"}
+
+
+def new_tag(clone: Path) -> str:
+    return image.with_tag((clone / image.PATH).read_text(), "f" * 40)
+
+
 def test_a_commit_that_only_moves_the_tag_needs_no_tests_of_the_service(runner: Runner) -> None:
-    before = (runner.clone / image.PATH).read_text()
-    base = commit(runner.clone, image.PATH, image.with_tag(before, "f" * 40))
-    assert lane(runner, base) == "tag"
+    base = commit(runner.clone, image.PATH, new_tag(runner.clone))
+    assert changes(runner, base) == NOTHING_BUT_THE_TAG
     commit(runner.clone, "README.md", "more")
-    assert lane(runner, base) == "all"
+    assert changes(runner, base) == ANYTHING_ELSE
 
 
-@pytest.mark.parametrize("change", ["newTag: latest", "newName: elsewhere", "newTag: " + "f" * 41])
-def test_another_change_beside_the_tag_needs_all_tests(runner: Runner, change: str) -> None:
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("newTag: [0-9a-f]{40}", "newTag: latest"),
+        ("newTag: [0-9a-f]{40}", "newName: elsewhere"),
+        ("newTag: [0-9a-f]{40}", "newTag: " + "f" * 41),
+        (r"(newTag: [0-9a-f]{40})\n", r"\1\n    newTag: " + "f" * 40 + r"\n"),
+        (r"    newTag: [0-9a-f]{40}\n", ""),
+        (r"\Z", "# a comment\n"),
+        (r"\Z", "# one of many comments\n" * 10_000),
+    ],
+)
+def test_another_change_beside_the_tag_needs_all_tests(runner: Runner, old: str, new: str) -> None:
     before = (runner.clone / image.PATH).read_text()
-    text = re.sub(r"newTag: [0-9a-f]{40}", change, before)
+    text = re.sub(old, new, before)
     assert text != before
-    assert lane(runner, commit(runner.clone, image.PATH, text)) == "all"
+    assert changes(runner, commit(runner.clone, image.PATH, text)) == ANYTHING_ELSE
 
 
-def test_a_pull_request_into_the_branch_of_an_environment_is_a_promotion(runner: Runner) -> None:
-    base = commit(runner.clone, "src/game_api/app.py", "1")
-    assert lane(runner, base, "env/staging") == "promotion"
-    assert lane(runner, base, "environment") == "all"
+def test_the_same_line_in_another_file_needs_all_tests(runner: Runner) -> None:
+    path = "apps/game-api/overlays/dev/kustomization.yaml"
+    commit(runner.clone, path, (runner.clone / image.PATH).read_text())
+    assert changes(runner, commit(runner.clone, path, new_tag(runner.clone))) == ANYTHING_ELSE
 
 
 @pytest.mark.parametrize(
     ("path", "expected"),
     [
-        ("src/game_api/deep/app.py", "none"),
-        ("Dockerfile", "none"),
-        ("certificates/ca.pem", "none"),
-        ("requirements/base.txt", "none"),
-        ("requirements/dev.txt", "all"),
-        ("tests/test_app.py", "all"),
+        ("src/game_api/deep/app.py", THE_IMAGE),
+        ("Dockerfile", THE_IMAGE),
+        ("certificates/ca.pem", THE_IMAGE),
+        ("requirements/base.txt", THE_IMAGE),
+        ("requirements/dev.txt", ANYTHING_ELSE),
+        ("src/game_api_client/app.py", ANYTHING_ELSE),
+        ("tests/test_app.py", ANYTHING_ELSE),
     ],
 )
-def test_a_push_that_a_release_tests_is_not_tested_twice(
-    runner: Runner, path: str, expected: str
+def test_only_what_is_in_the_image_changes_it(
+    runner: Runner, path: str, expected: dict[str, str]
 ) -> None:
     base = commit(runner.clone, path, "changed")
-    assert lane(runner, base, GITHUB_EVENT_NAME="push") == expected
-    assert lane(runner, base, GITHUB_EVENT_NAME="push", WORKFLOW="release") == "all"
-    assert lane(runner, base, GITHUB_EVENT_NAME="pull_request") == "all"
-    assert lane(runner, base, "develop", GITHUB_EVENT_NAME="push") == "all"
+    assert changes(runner, base) == expected
+    commit(runner.clone, "docs/later.md", "in the same push")
+    assert changes(runner, base) == expected
+    before = git(runner.clone, "rev-parse", "HEAD")
+    git(runner.clone, "rm", "--quiet", path)
+    git(runner.clone, "commit", "--quiet", "--message=a removal")
+    assert changes(runner, before) == expected
+
+
+def test_a_pull_request_is_compared_with_what_it_is_merged_into(
+    runner: Runner, remote: Remote
+) -> None:
+    """`main` has moved since the branch was made, as it does when others merge."""
+    git(runner.clone, "checkout", "--quiet", "-b", "topic")
+    commit(runner.clone, image.PATH, new_tag(runner.clone))
+    git(runner.clone, "push", "--quiet", "origin", "topic")
+    remote.commit("feat: more", "src/game_api/app.py", "2")
+    remote.merge("topic", "main")
+    git(runner.clone, "pull", "--quiet", "origin", "main")
+    git(runner.clone, "checkout", "--quiet", "origin/main")
+    assert changes(runner, "HEAD^1") == NOTHING_BUT_THE_TAG
 
 
 @pytest.mark.parametrize("base", ["", "0" * 40, "f" * 40])
-def test_without_a_known_base_everything_is_tested(runner: Runner, base: str) -> None:
-    assert lane(runner, base, GITHUB_EVENT_NAME="push") == "all"
+def test_without_a_commit_to_compare_with_everything_has_changed(runner: Runner, base: str) -> None:
+    assert changes(runner, base) == THE_IMAGE
 
 
 @pytest.mark.parametrize(
-    ("results", "expected"),
+    ("only_tag", "results", "expected"),
     [
-        ("success success skipped", 0),
-        ("success skipped skipped", 0),
-        ("success failure skipped", 1),
-        ("success success cancelled", 1),
+        ("false", "success success", 0),
+        ("false", "success skipped", 1),
+        ("false", "success failure", 1),
+        ("false", "success cancelled", 1),
+        ("true", "success skipped", 0),
+        ("true", "skipped failure", 1),
+        ("true", "skipped cancelled", 1),
+        ("", "failure skipped", 1),  # The job `changes` has failed, so the others are skipped.
     ],
 )
-def test_ci_has_passed_if_nothing_failed(runner: Runner, results: str, expected: int) -> None:
-    assert runner.try_to_run(script("ci", "$RESULTS"), RESULTS=results).returncode == expected
-
-
-def test_a_promotion_into_an_environment_is_checked(
-    runner: Runner, remote: Remote, reports: Reports
+def test_ci_has_passed_if_no_job_failed_and_none_was_missing(
+    runner: Runner, only_tag: str, results: str, expected: int
 ) -> None:
-    check = script("ci", "make check-promotion")
-    remote.commit("feat: more", "src/app.py", "2")
-    git(runner.clone, "fetch", "--quiet")
-    known = git(runner.clone, "rev-parse", "origin/main")
-    runner.run(check, BRANCH="env/staging", GITHUB_SHA=known)
-    commit(runner.clone, image.PATH, "by hand")
-    unknown = git(runner.clone, "rev-parse", "HEAD")
-    result = runner.try_to_run(check, BRANCH="env/staging", GITHUB_SHA=unknown)
-    assert result.returncode != 0 and image.PATH in result.stderr
+    result = runner.try_to_run(script("ci", "$RESULTS"), ONLY_TAG=only_tag, RESULTS=results)
+    assert result.returncode == expected
+
+
+class PullRequest:
+    """A pull request into `env/staging`, which is checked in a clone of `main`."""
+
+    def __init__(self, pipeline: Pipeline, folder: Path) -> None:
+        pipeline.build("one")
+        pipeline.report("dev")
+        assert pipeline.promote("dev", "staging")[0] == 0
+        self.remote, self.author = pipeline.remote, pipeline.clone
+        git(self.author, "checkout", "--quiet", "promote/staging")
+        reviewer = self.remote.clone("reviewer")
+        (reviewer / "src/gitops").symlink_to(ROOT / "src/gitops")
+        self.runner = Runner(folder, reviewer)
+
+    def check(self) -> subprocess.CompletedProcess[str]:
+        head = git(self.author, "rev-parse", "HEAD")
+        git(self.author, "push", "--quiet", "--force", "origin", "HEAD:refs/pull/7/head")
+        git(self.runner.clone, "fetch", "--quiet")
+        pull_request = {"BASE": "env/staging", "COMMIT": head, "NUMBER": "7"}
+        return self.runner.try_to_run(script("promotion", "make check-promotion"), **pull_request)
+
+
+@pytest.fixture
+def pull_request(pipeline: Pipeline, tmp_path: Path) -> PullRequest:
+    return PullRequest(pipeline, tmp_path)
+
+
+def test_a_promotion_into_an_environment_passes_its_check(pull_request: PullRequest) -> None:
+    result = pull_request.check()
+    assert result.returncode == 0, result.stderr
+    assert "has the tree that main had at" in result.stdout
+
+
+def test_a_promotion_does_not_decide_how_it_is_checked(pull_request: PullRequest) -> None:
+    """Its own version of the command accepts everything."""
+    (pull_request.author / "Makefile").write_text("check-promotion:\n")
+    commit(pull_request.author, "src/gitops/__main__.py", "")
+    result = pull_request.check()
+    assert result.returncode != 0 and "src/gitops/__main__.py" in result.stderr
+
+
+def test_a_promotion_on_top_of_an_earlier_tip_is_refused(pull_request: PullRequest) -> None:
+    """The merge would have a tree that neither the environment nor its source ever had."""
+    pull_request.remote.merge("promote/staging", "env/staging")
+    git(pull_request.author, "checkout", "--quiet", "origin/main")
+    result = pull_request.check()
+    assert result.returncode != 0 and "not on top of env/staging" in result.stderr
 
 
 def test_the_cluster_tests_run_with_what_they_need(runner: Runner) -> None:
@@ -309,6 +389,29 @@ def test_the_cluster_tests_run_with_what_they_need(runner: Runner) -> None:
     assert not installed & with_the_runner
     runner.run(script("cluster", "make e2e"))
     assert runner.calls.read_text().endswith("CI=true make e2e\n")
+
+
+def test_the_docker_of_the_runner_is_stopped_before_the_cluster_tests(runner: Runner) -> None:
+    runner.fake("sudo", "")
+    runner.run(script("cluster", "systemctl"))
+    assert runner.calls.read_text().splitlines() == [
+        "sudo systemctl stop docker.socket docker.service containerd.service",
+        f"sudo rm -f {SOCKET}",
+    ]
+
+
+def test_the_cluster_tests_have_the_modules_even_if_their_programs_are_in_the_cache(
+    runner: Runner,
+) -> None:
+    runner.fake("go", "")
+    build = '"-m tests.e2e.programs") echo "python $*" >>"$CALLS" ;;'
+    runner.write_tool("python", f'case "$*" in {build} *) exec {sys.executable} "$@" ;; esac')
+    calls = {"CALLS": str(runner.calls), "PYTHONPATH": str(ROOT)}
+    runner.run(script("cluster", "mod download"), **calls)
+    assert runner.calls.read_text().splitlines() == [
+        "python -m tests.e2e.programs",
+        *(f"go -C tests/e2e/{m.name} mod download {m.module}" for m in MODULES),
+    ]
 
 
 WORKFLOW = "https://github.com/studio/game/.github/workflows/release.yaml@refs/heads/main"
@@ -336,7 +439,7 @@ def test_a_release_commits_its_tag_to_dev(runner: Runner, remote: Remote) -> Non
 
 
 @pytest.mark.parametrize(("open_requests", "verb"), [("0", "create"), ("1", "edit")])
-def test_a_promotion_is_verified_and_has_one_pull_request(
+def test_a_promotion_has_one_pull_request(
     runner: Runner,
     remote: Remote,
     registry: Registry,
@@ -349,20 +452,11 @@ def test_a_promotion_is_verified_and_has_one_pull_request(
     registry.push(tag)
     assert run(runner.clone, "bump", "dev", tag)[0] == 0
     reports.add("dev", tag, git(remote.bare, "rev-parse", "main"))
-    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": "", "STATUS_TOKEN": reports.github.token}
-    environment = {**registry.environment, **reports.environment, "GH_TOKEN": "of another account"}
+    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": ""}
+    environment = {**registry.environment, **reports.environment}
     runner.run(script("promote", "make promote"), **inputs, **environment)
     assert runner.outputs.read_text() == "branch=promote/staging\nbase=env/staging\n"
     branches = {"BRANCH": "promote/staging", "BASE": "env/staging"}
-
-    runner.fake("aws", "sha256:0123")
-    image_name = {"IMAGE": "registry.example/game-api", "WORKFLOW": WORKFLOW}
-    runner.run(script("promote", "cosign verify"), **branches, **image_name)
-    looked_up, verified = runner.calls.read_text().splitlines()
-    assert f"describe-images --repository-name game-api --image-ids imageTag={tag}" in looked_up
-    assert verified == f"cosign verify registry.example/game-api@sha256:0123 {VERIFY} {tag}"
-
-    runner.calls.write_text("")
     runner.fake("gh", open_requests)
     runner.run(script("promote", "gh pr create"), **branches)
     listed, changed = re.split(r"^(?=gh pr (?:create|edit))", runner.calls.read_text(), flags=re.M)
@@ -376,13 +470,49 @@ def test_a_promotion_is_verified_and_has_one_pull_request(
     assert "feat: more" in changed
 
 
-def test_an_image_that_was_not_signed_has_no_pull_request(runner: Runner, remote: Remote) -> None:
+KUSTOMIZATION = {"KUSTOMIZATION": image.PATH}
+
+
+def verify(runner: Runner, source: str) -> subprocess.CompletedProcess[str]:
     runner.fake("aws", "sha256:0123")
+    names = {"FROM": source, "IMAGE": "registry.example/game-api", "WORKFLOW": WORKFLOW}
+    return runner.try_to_run(script("promote", "cosign verify"), **names, **KUSTOMIZATION)
+
+
+def test_a_promotion_verifies_the_image_that_its_source_runs(
+    runner: Runner, remote: Remote
+) -> None:
+    tag = remote.commit("feat: more", "src/app.py", "2")
+    assert run(runner.clone, "bump", "dev", tag)[0] == 0
+    for source, expected in (("dev", tag), ("staging", remote.first_build)):
+        runner.calls.write_text("")
+        result = verify(runner, source)
+        assert result.returncode == 0, result.stderr
+        looked_up, verified = runner.calls.read_text().splitlines()
+        request = f"describe-images --repository-name game-api --image-ids imageTag={expected} "
+        assert request in looked_up
+        command = f"cosign verify registry.example/game-api@sha256:0123 {VERIFY} {expected}"
+        assert verified == command
+        assert runner.outputs.read_text().endswith(f"tag={expected}\n")
+
+
+def test_an_image_that_was_not_signed_is_not_promoted(runner: Runner) -> None:
     runner.write_tool("cosign", "exit 1")
-    result = runner.try_to_run(
-        script("promote", "cosign verify"), BRANCH="main", IMAGE="x", WORKFLOW=WORKFLOW
-    )
-    assert result.returncode != 0
+    assert verify(runner, "dev").returncode != 0
+    assert runner.outputs.read_text() == ""
+
+
+def test_only_the_build_that_was_verified_has_a_pull_request(
+    runner: Runner, remote: Remote
+) -> None:
+    check = script("promote", "$VERIFIED")
+    git(remote.bare, "branch", "promote/staging", "main")
+    git(runner.clone, "fetch", "--quiet")
+    for verified, expected in ((remote.first_build, 0), ("f" * 40, 1)):
+        branch = {"BRANCH": "promote/staging", "VERIFIED": verified}
+        result = runner.try_to_run(check, **branch, **KUSTOMIZATION)
+        assert result.returncode == expected
+        assert ("run this workflow again" in result.stderr) == bool(expected)
 
 
 def test_a_rollback_is_listed_or_has_a_pull_request(pipeline: Pipeline, tmp_path: Path) -> None:
@@ -406,6 +536,14 @@ def test_a_rollback_is_listed_or_has_a_pull_request(pipeline: Pipeline, tmp_path
     assert f"gh pr create --base env/staging --head rollback/staging --title {title}" in (
         runner.calls.read_text()
     )
+
+
+@pytest.mark.parametrize("build", ["`touch run`", "$(touch run)", '"; touch run; "', "\ntouch run"])
+def test_the_build_of_a_rollback_is_never_executed(runner: Runner, build: str) -> None:
+    summary = {"ENVIRONMENT": "staging", "GITHUB_STEP_SUMMARY": os.devnull}
+    result = runner.try_to_run(script("rollback", "make rollback"), BUILD=build, **summary)
+    assert result.returncode == 1 and "only the characters" in result.stderr
+    assert not (runner.clone / "run").exists()
 
 
 @pytest.mark.parametrize("client", CLIENTS)
