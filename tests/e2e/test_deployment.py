@@ -136,7 +136,7 @@ def test_a_crashing_image_does_not_replace_working_pods(
         assert cluster.ready_pods(release) == pods
         seconds = time.monotonic() - started
         git("revert", "--no-edit", "HEAD~2")
-        cluster.push()
+        wait_until_synced(cluster.application, revision=cluster.push())
     measure(f"{reported}; Healthy {seconds:.0f} s after the revert")
     measure(window.summary())
     assert not window.failed
