@@ -22,8 +22,8 @@ locals {
   has_one_image = "len(app.status.summary.images ?? []) == 1 && app.metadata.labels[\"environment\"] != nil"
 
   application_links = [
-    { title = "Commit of the running image", url = "${local.repository_page}/commit/${local.tag}", if = local.has_one_image },
-    { title = "What main has more than that", url = "${local.repository_page}/compare/${local.tag}...main", if = local.has_one_image },
+    { title = "Commit of the running image", url = "${local.repository_page}/commit/${local.tag}", "if" = local.has_one_image },
+    { title = "What main has more than that", url = "${local.repository_page}/compare/${local.tag}...main", "if" = local.has_one_image },
     { title = "How to roll back", url = "${local.repository_page}/blob/main/docs/deploy.md#rolling-back" },
   ]
 
@@ -31,7 +31,7 @@ locals {
     {
       title = "Logs of this pod"
       url   = format(local.logs, "{{ .resource.metadata.name }}")
-      if    = "resource.kind == 'Pod' && resource.metadata.namespace == 'gaming-namespace'"
+      "if"  = "resource.kind == 'Pod' && resource.metadata.namespace == 'gaming-namespace'"
     },
   ]
 }

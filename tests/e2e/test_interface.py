@@ -1,6 +1,7 @@
 """What people see of a deployment in Argo CD, and what they may do there."""
 
 import base64
+import secrets
 
 import httpx2
 import pytest
@@ -76,10 +77,11 @@ def viewer() -> httpx2.Client:
     patch = '--patch={"data": {"accounts.viewer": "login"}}'
     kubectl("patch", "configmap", "argocd-cm", "-n", ARGOCD, "--type=merge", patch)
     secret = get("secrets", "argocd-initial-admin-secret", ARGOCD)["data"]["password"]
-    password = {"name": "viewer", "newPassword": "only-for-this-test"}
-    password["currentPassword"] = base64.b64decode(secret).decode()
-    log_in().put("account/password", json=password).raise_for_status()
-    return log_in("viewer", "only-for-this-test")
+    new = secrets.token_hex(16)
+    change = {"currentPassword": base64.b64decode(secret).decode()}
+    change |= {"name": "viewer", "newPassword": new}
+    log_in().put("account/password", json=change).raise_for_status()
+    return log_in("viewer", new)
 
 
 def test_users_may_read_and_only_those_with_permission_may_sync(

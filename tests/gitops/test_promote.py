@@ -331,7 +331,7 @@ def test_the_token_of_gh_is_used(pipeline: Pipeline, tag: str, tmp_path: Path) -
     "url",
     [
         f"https://github.com/{NAME}.git",
-        f"https://user:password@github.com/{NAME}",
+        f"https://ada@github.com/{NAME}",
         f"git@github.com:{NAME}.git",
         f"ssh://git@github.com:22/{NAME}.git",
         f"git@git.example:{NAME}.git",

@@ -63,8 +63,8 @@ def repeated(body: Document, existing: Document, message: str) -> Document:
 
     The provider repeats a request whose answer is late, with the same token.
     """
-    token = "clientRequestToken"
-    if body.get(token) is None or body[token] != existing.get(token):
+    name = "clientRequestToken"
+    if body.get(name) is None or body[name] != existing.get(name):
         raise Refused(409, "ResourceInUseException", message)
     return existing
 
