@@ -231,3 +231,12 @@ def running_provider() -> Iterator[Provider]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def get_tokens(role: str) -> list[str]:
+    """A new token of each client with this role."""
+    with httpx2.Client(verify=trust()) as client:
+        return [
+            token_of(client.send(token_request(f"{role}-{number}"))).text
+            for number in range(CLIENTS_OF_A_ROLE)
+        ]
