@@ -36,7 +36,8 @@ class Report:
             "|---|---|---|---:|",
         ]
         for row in self.rows:
-            measurements = "; ".join(row.measurements)
+            # A cell is one line, and a message of Argo CD can contain anything.
+            measurements = " ".join("; ".join(row.measurements).split()).replace("|", "\\|")
             lines.append(
                 f"| {row.description} | {row.outcome} | {measurements} | {row.seconds:.0f} |"
             )

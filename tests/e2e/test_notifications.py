@@ -1,6 +1,7 @@
 """Argo CD tells people and GitHub about deployments and failures, and about nothing else."""
 
 import time
+from textwrap import shorten
 
 from tests.e2e.argocd import state, wait_until_synced
 from tests.e2e.cluster import DEV, Cluster
@@ -38,7 +39,7 @@ def test_what_is_broken_is_told_with_the_reason(cluster: Cluster, measure: Measu
     started = time.monotonic()
     cluster.edit(DEV, "- ../../base", "- ../../bass", "fix(dev): a typo")
     message = cluster.told("game-api-dev can't be compared with git", "bass", seconds=30)
-    measure(f"overlay: {message.received - started:.1f} s, {message.text}")
+    measure(f"overlay: {message.received - started:.1f} s, {shorten(message.text, 200)}")
     revision = cluster.revert()
     wait_until_synced(cluster.application, revision=revision)
 
@@ -46,7 +47,7 @@ def test_what_is_broken_is_told_with_the_reason(cluster: Cluster, measure: Measu
     cluster.remove_fact("hostname")
     try:
         message = cluster.told("root is degraded", "hostname", seconds=30)
-        measure(f"missing fact: {message.received - started:.1f} s, {message.text}")
+        measure(f"missing fact: {message.received - started:.1f} s, {shorten(message.text, 200)}")
     finally:
         cluster.set_fact("hostname", "api.game.example")
     wait_until_synced("root", cluster.application)
