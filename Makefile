@@ -124,9 +124,9 @@ permissions: $(VENV)/dev  ## Write the table of permissions into docs/security.m
 bump:  ## Deploy a build to dev: make bump ENV=dev TAG=COMMIT
 	@PYTHONPATH=src $(PYTHON) -m gitops bump "$(ENV)" "$(TAG)"
 
-promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=REPOSITORY] [AGAIN=1] [UNVERIFIED=1]
+promote: $(VENV)/base  ## Prepare a promotion: make promote FROM=dev TO=staging [ECR=REPOSITORY] [TAG=SHA] [AGAIN=1] [UNVERIFIED=1]
 	@PYTHONPATH=src $(BIN)/python -m gitops promote "$(FROM)" "$(TO)" $(if $(ECR),--ecr "$(ECR)") \
-		$(if $(AGAIN),--again) $(if $(UNVERIFIED),--unverified)
+		$(if $(TAG),--tag "$(TAG)") $(if $(AGAIN),--again) $(if $(UNVERIFIED),--unverified)
 
 rollback:  ## List what an environment ran, or go back: make rollback ENV=prod [TO=BUILD]
 	@PYTHONPATH=src $(PYTHON) -m gitops rollback "$(ENV)" $(if $(TO),"$(TO)")

@@ -1,1 +1,1 @@
-"""Commands that deploy a build by committing its image tag, and that summarise Terraform plans."""
+"""Commands that deploy by committing to the environments' branches, and summarise plans."""

@@ -21,7 +21,8 @@ Arguments = argparse.Namespace
 
 
 def run_promote(repository: Repository, arguments: Arguments) -> Outcome:
-    options = Options(arguments.ecr, arguments.again, not arguments.unverified)
+    verified = not arguments.unverified
+    options = Options(arguments.ecr, arguments.tag, arguments.again, verified)
     return promote(repository, arguments.source, arguments.target, options)
 
 
@@ -56,6 +57,7 @@ def parse_arguments() -> Arguments:
     command.add_argument("source", help="the environment to promote from")
     command.add_argument("target", help="the next environment, which will run the same")
     command.add_argument("--ecr", help="check that this ECR repository has the image")
+    command.add_argument("--tag", help="refuse any other build than this one")
     command.add_argument("--again", action="store_true", help="deploy what was taken back before")
     command.add_argument(
         "--unverified", action="store_true", help="do not ask GitHub whether the source is healthy"

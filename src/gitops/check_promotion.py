@@ -2,6 +2,7 @@
 
 from gitops import overlay
 from gitops.errors import GitOpsError
+from gitops.history import commits_of
 from gitops.repository import Repository
 
 
@@ -18,10 +19,10 @@ def check_promotion(repository: Repository, environment: str, commit: str) -> st
         raise GitOpsError(f"commit {commit} is not in this clone")
     tree = repository.tree(commit)
     source = overlay.branch(overlay.source(environment))
-    for branch in (source, overlay.branch(environment)):
-        for known in repository.first_parents(repository.tip(branch)):
+    for name in (overlay.source(environment), environment):
+        for known in commits_of(repository, name):
             if known.tree == tree:
-                return f"{commit} has the tree that {branch} had at {known.sha}"
+                return f"{commit} has the tree that {overlay.branch(name)} had at {known.sha}"
     files = "\n".join(
         f"  {line}" for line in repository.differences(repository.tip(source), commit)
     )

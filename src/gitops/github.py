@@ -75,7 +75,11 @@ def _origin(repository: Repository) -> tuple[str, str]:
 
 def _token(host: str) -> str:
     """A token for the API of this host."""
-    if token := os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN"):
+    # A token in the environment is one for github.com, unless the environment names another host.
+    named = (
+        host == "github.com" or "GITHUB_API_URL" in os.environ or os.environ.get("GH_HOST") == host
+    )
+    if named and (token := os.environ.get("GH_TOKEN") or os.environ.get("GITHUB_TOKEN")):
         return token
     try:
         command = ("gh", "auth", "token", "--hostname", host)

@@ -6,6 +6,7 @@ from itertools import takewhile
 from typing import NamedTuple
 
 from gitops import image, overlay
+from gitops.errors import GitOpsError
 from gitops.repository import Commit, Repository
 
 DEPLOYED = ("kustomization.yaml", "clusters", "apps")
@@ -27,14 +28,16 @@ class Deployment(NamedTuple):
 
 
 def history(repository: Repository, environment: str) -> list[Deployment]:
-    """The deployments of an environment, oldest first."""
+    """The deployments of an environment, oldest first, at least one. Raises GitOpsError."""
     deployments: list[Deployment] = []
-    for new in _deployments(repository, _commits(repository, environment)):
+    for new in _deployments(repository, commits_of(repository, environment)):
         if environment == overlay.ENVIRONMENTS[0]:
             new = new._replace(state=new.tag)
         if deployments and deployments[-1].state == new.state:
             new = new._replace(time=deployments.pop().time)
         deployments.append(new)
+    if not deployments:
+        raise GitOpsError(f"{overlay.branch(environment)} has no commit with an image tag")
     return deployments
 
 
@@ -60,7 +63,7 @@ def _deployments(repository: Repository, commits: list[Commit]) -> list[Deployme
     ]
 
 
-def _commits(repository: Repository, environment: str) -> list[Commit]:
+def commits_of(repository: Repository, environment: str) -> list[Commit]:
     """The commits of an environment's branch, newest first, back to the one it was created from.
 
     Those before it are commits of another branch, which this environment never ran.
@@ -75,7 +78,7 @@ def _commits(repository: Repository, environment: str) -> list[Commit]:
 
 
 def taken_back(states: Sequence[Hashable], state: Hashable) -> int | None:
-    """Where the environment went back behind a state, or None if it never did.
+    """Where the environment went back to a state from before this one, or None if it never did.
 
     `states` is the history, oldest first. It went back if, after the state was deployed for the
     last time, there is one that had been deployed first before it.

@@ -17,11 +17,13 @@ UNVERIFIED = "UNVERIFIED=1 promotes without asking GitHub"
 
 
 class Options(NamedTuple):
-    """`ecr` is the repository in ECR that must have the image. `again` deploys what was taken back
-    before. Without `verified`, GitHub is not asked whether the source is healthy.
+    """`ecr` is the repository in ECR that must have the image, and `tag` the only build that may be
+    promoted. `again` deploys what was taken back before. Without `verified`, GitHub is not asked
+    whether the source is healthy.
     """
 
     ecr: str | None = None
+    tag: str | None = None
     again: bool = False
     verified: bool = True
 
@@ -101,6 +103,8 @@ def plan(repository: Repository, source: str, target: str, options: Options) -> 
             )
         notes.append(f"deployed again: it was taken back on {date(back)} UTC")
     tag = image.tag_in(repository.read(commit, image.PATH))
+    if options.tag not in (None, tag):
+        raise GitOpsError(f"{source} has {tag} by now, and not {options.tag}: try again")
     if options.ecr:
         # Only this check needs an installed package (boto3). `make bump` runs without any.
         from gitops.registry import check_image
@@ -152,7 +156,7 @@ def check_age(repository: Repository, source: str, target: str) -> None:
 
 
 def taken_back_at(repository: Repository, target: str, commit: str) -> datetime | None:
-    """When the target went back behind the build of this commit, or behind its manifests."""
+    """When the target went back to an earlier build than that of this commit, or manifests."""
     deployments = history(repository, target)
     new = deployment_of(repository, commit)
     tags = [deployment.tag for deployment in deployments]
@@ -191,6 +195,12 @@ def healthy_since(repository: Repository, source: str, tag: str, commit: str) ->
         )
 
     newest = reports[0]
+    deployments = history(repository, source)
+    earlier = [deployment.tag for deployment in deployments[:-1]]
+    if tag in earlier and newest.time < deployments[-1].time:
+        raise GitOpsError(
+            f"{source} went back to {tag[:12]}, and Argo CD has not reported it since then"
+        )
     if newest.state != "success":
         raise GitOpsError(f"{source} is not healthy ({newest.state}): {newest.description}")
     if not is_good(newest):

@@ -71,7 +71,7 @@ locals {
         "controller.diff.server.side" = "true"
         # The notifications say which resource is degraded, and why.
         "controller.resource.health.persist" = "true"
-        # Rendered manifests are not kept longer than this, in case that one of them is wrong.
+        # Rendered manifests are not kept longer than this, in case one of them is wrong.
         "reposerver.repo.cache.expiration" = "1h"
       }
       rbac = {

@@ -3,7 +3,7 @@
 import itertools
 import threading
 import time
-from http.client import HTTPConnection
+from http.client import HTTPConnection, HTTPException
 from uuid import uuid4
 
 import httpx2
@@ -88,13 +88,16 @@ class Load:
         while not self._stopping:
             # Each connection reaches one pod.
             connection = HTTPConnection(self.host, timeout=10)
-            for _ in range(20):
-                headers = {"Authorization": f"Bearer {next(self._tokens)}"}
-                connection.request("GET", self.path, headers=headers)
-                response = connection.getresponse()
-                response.read()
-                if response.status == 200:
-                    self.answered += 1
-                else:
-                    self.failed += 1
+            try:
+                for _ in range(20):
+                    headers = {"Authorization": f"Bearer {next(self._tokens)}"}
+                    connection.request("GET", self.path, headers=headers)
+                    response = connection.getresponse()
+                    response.read()
+                    if response.status == 200:
+                        self.answered += 1
+                    else:
+                        self.failed += 1
+            except (OSError, HTTPException):
+                self.failed += 1
             connection.close()

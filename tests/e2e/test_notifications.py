@@ -1,4 +1,4 @@
-"""Argo CD tells people and GitHub about deployments and failures, and about nothing else."""
+"""Argo CD reports to people and GitHub deployments and failures, and nothing else."""
 
 import time
 from textwrap import shorten
@@ -9,10 +9,10 @@ from tests.e2e.conftest import Measure
 from tests.e2e.processes import wait_for
 
 
-def test_a_deployment_is_told_once_and_another_commit_is_not(
+def test_a_deployment_is_reported_once_and_another_commit_is_not(
     cluster: Cluster, measure: Measure
 ) -> None:
-    """A deployment is told once, with image and revision; a commit that deploys nothing is not"""
+    """A deployment is reported once, with its image; a commit that deploys nothing is not"""
     release = cluster.deployed_release()
     started = time.monotonic()
     revision = cluster.edit(DEV, "value: debug", "value: info", "fix(dev): log less")
@@ -34,8 +34,8 @@ def test_a_deployment_is_told_once_and_another_commit_is_not(
     assert told == [message.text]
 
 
-def test_what_is_broken_is_told_with_the_reason(cluster: Cluster, measure: Measure) -> None:
-    """An overlay that doesn't render, and a missing fact that degrades the root, are told"""
+def test_what_is_broken_is_reported_with_the_reason(cluster: Cluster, measure: Measure) -> None:
+    """An overlay that doesn't render, and a missing fact that degrades the root, are reported"""
     started = time.monotonic()
     cluster.edit(DEV, "- ../../base", "- ../../bass", "fix(dev): a typo")
     message = cluster.told("game-api-dev can't be compared with git", "bass", seconds=30)

@@ -109,6 +109,16 @@ def namespaces_are_protected(tree: Tree) -> Iterator[str]:
             yield f"{name} does not have one ResourceQuota"
 
 
+def every_cluster_follows_its_branch(tree: Tree) -> Iterator[str]:
+    """Argo CD follows the branch into which promotions to its environment are merged."""
+    for environment in overlay.ENVIRONMENTS:
+        text = tree.text(f"terraform/environments/{environment}.argocd.tfvars")
+        found = re.findall(r'^repository_revision *= *"(.*)"$', text, re.MULTILINE)
+        branch = overlay.branch(environment)
+        if found != [branch] and not (branch == overlay.MAIN and not found):
+            yield f"the cluster of {environment} follows {found}"
+
+
 def the_project_allows_only_what_is_needed(tree: Tree) -> Iterator[str]:
     """The project allows one repository, our namespaces, and the kinds that are in use."""
     project = find_one(tree.render("."), "AppProject", "game-session")["spec"]
@@ -184,6 +194,7 @@ def the_image_is_pinned_and_minimal(tree: Tree) -> Iterator[str]:
 
 
 RULES: tuple[Rule, ...] = (
+    every_cluster_follows_its_branch,
     the_index_job_runs_before_the_sync,
     every_pod_has_one_network_policy,
     namespaces_are_protected,

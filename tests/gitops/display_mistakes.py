@@ -42,8 +42,8 @@ MISTAKES = (
     Mistake(
         display.argocd_links_to_what_an_incident_needs,
         APPLICATION_SET,
-        ' | trimSuffix ".git" }}/blob',
-        " }}/blob",
+        "value: '{{ .metadata.labels.environment }}'",
+        "value: '{{ .server }}'",
         "prod: the Application shows",
     ),
 )

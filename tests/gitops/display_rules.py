@@ -12,7 +12,6 @@ LINK = "link.argocd.argoproj.io/external-link"
 DOCUMENTATION = f"https://{FACTS['hostname']}/docs"
 CONSOLE = f"https://{FACTS['aws_region']}.console.aws.amazon.com/cloudwatch/home"
 DASHBOARD = f"{CONSOLE}?region={FACTS['aws_region']}#dashboards/dashboard/game-session-metrics"
-RUNBOOK = "https://git.example/game/game-api/blob/main/docs/deploy.md#rolling-back"
 
 
 def objects_show_the_build_that_they_run(tree: Tree) -> Iterator[str]:
@@ -47,7 +46,6 @@ def argocd_links_to_what_an_incident_needs(tree: Tree) -> Iterator[str]:
             "Environment": environment,
             "API": DOCUMENTATION,
             "Dashboard": DASHBOARD,
-            "Rolling back": RUNBOOK,
         }:
             yield f"{environment}: the Application shows {info}"
 

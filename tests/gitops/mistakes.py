@@ -332,4 +332,11 @@ MISTAKES = (
         "-r requirements/base.txt",
         "installed without hashes",
     ),
+    Mistake(
+        delivery.every_cluster_follows_its_branch,
+        "terraform/environments/prod.argocd.tfvars",
+        '"env/prod"',
+        '"main"',
+        "the cluster of prod follows ['main']",
+    ),
 )

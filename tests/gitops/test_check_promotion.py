@@ -71,6 +71,18 @@ def test_a_change_by_hand_on_top_of_a_promotion_is_refused(
     assert code == 1 and "src/app.py" in errors and "kustomization" not in errors
 
 
+def test_what_main_had_before_the_branch_of_staging_was_created_is_refused(
+    pipeline: Pipeline, remote: Remote
+) -> None:
+    pipeline.build("one")
+    before = git(remote.bare, "rev-parse", "main")
+    pipeline.build("two")
+    for name in ("env/staging", "env/prod"):
+        git(remote.bare, "branch", "--force", name, "main")
+    code, _, errors = check(pipeline, "prod", before)
+    assert code == 1 and "neither env/staging nor env/prod ever had the tree" in errors
+
+
 def test_a_commit_of_a_branch_that_was_merged_into_main_is_refused(
     pipeline: Pipeline, remote: Remote
 ) -> None:

@@ -346,6 +346,27 @@ def test_the_repository_is_read_from_every_form_of_url(
     assert (code, errors) == (0, "")
 
 
+def test_a_token_of_the_environment_is_sent_only_to_the_host_that_it_is_for(
+    pipeline: Pipeline, tag: str
+) -> None:
+    url = f"git@git.example:{NAME}.git"
+    git(pipeline.clone, "config", "remote.origin.url", url)
+    git(pipeline.clone, "config", f"url.{pipeline.remote.bare}.insteadOf", url)
+    del pipeline.reports.environment["GITHUB_API_URL"]
+    assert "there is no token for GitHub" in refused(pipeline, "dev", "staging")
+    pipeline.reports.environment["GH_HOST"] = "git.example"
+    assert "cannot read https://git.example/api/v3" in refused(pipeline, "dev", "staging")
+
+
+def test_a_build_that_dev_went_back_to_needs_a_new_report(pipeline: Pipeline, tag: str) -> None:
+    """The last report is from the time before the build that was taken back."""
+    pipeline.build("worse")
+    pipeline.roll_back("dev", tag)
+    assert "Argo CD has not reported it since then" in refused(pipeline, "dev", "staging")
+    pipeline.report("dev", ago=timedelta(seconds=-2))
+    assert pipeline.promote("dev", "staging")[0] == 0
+
+
 def test_a_clone_from_elsewhere_is_not_asked_about(pipeline: Pipeline, tag: str) -> None:
     git(pipeline.clone, "config", "remote.origin.url", str(pipeline.remote.bare))
     assert "is not a repository on GitHub" in refused(pipeline, "dev", "staging")

@@ -157,6 +157,16 @@ def test_errors_say_what_is_wrong_and_change_nothing(
     assert code == 1 and "env/prod does not exist" in errors
 
 
+def test_a_branch_without_any_tag_says_so(pipeline: Pipeline, remote: Remote) -> None:
+    root = git(remote.bare, "rev-list", "--max-parents=0", "main")
+    git(remote.bare, "branch", "--force", "env/prod", root)
+    for arguments in (("rollback", "prod"), ("rollback", "prod", "a" * 40)):
+        code, _, errors = run(pipeline.clone, *arguments)
+        assert code == 1 and "env/prod has no commit with an image tag" in errors
+    code, output, _ = run(pipeline.clone, "status")
+    assert code == 0 and "env/prod has no commit with an image tag" in output
+
+
 def test_builds_that_ran_only_before_the_branch_was_created_are_not_offered(
     pipeline: Pipeline, remote: Remote
 ) -> None:

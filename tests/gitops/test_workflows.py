@@ -147,7 +147,6 @@ TESTED_SCRIPTS = (
     "cosign verify",
     "make bump",
     "make promote",
-    "$VERIFIED",
     "make rollback",
     "gh pr create",
     "make e2e",
@@ -452,8 +451,12 @@ def test_a_promotion_has_one_pull_request(
     registry.push(tag)
     assert run(runner.clone, "bump", "dev", tag)[0] == 0
     reports.add("dev", tag, git(remote.bare, "rev-parse", "main"))
-    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": ""}
+    inputs = {"FROM": "dev", "TO": "staging", "AGAIN": "", "VERIFIED": remote.first_build}
     environment = {**registry.environment, **reports.environment}
+    result = runner.try_to_run(script("promote", "make promote"), **inputs, **environment)
+    assert f"dev has {tag} by now, and not {remote.first_build}" in result.stderr
+    assert result.returncode != 0 and "promote/staging" not in remote.branches()
+    inputs["VERIFIED"] = tag
     runner.run(script("promote", "make promote"), **inputs, **environment)
     assert runner.outputs.read_text() == "branch=promote/staging\nbase=env/staging\n"
     branches = {"BRANCH": "promote/staging", "BASE": "env/staging"}
@@ -500,19 +503,6 @@ def test_an_image_that_was_not_signed_is_not_promoted(runner: Runner) -> None:
     runner.write_tool("cosign", "exit 1")
     assert verify(runner, "dev").returncode != 0
     assert runner.outputs.read_text() == ""
-
-
-def test_only_the_build_that_was_verified_has_a_pull_request(
-    runner: Runner, remote: Remote
-) -> None:
-    check = script("promote", "$VERIFIED")
-    git(remote.bare, "branch", "promote/staging", "main")
-    git(runner.clone, "fetch", "--quiet")
-    for verified, expected in ((remote.first_build, 0), ("f" * 40, 1)):
-        branch = {"BRANCH": "promote/staging", "VERIFIED": verified}
-        result = runner.try_to_run(check, **branch, **KUSTOMIZATION)
-        assert result.returncode == expected
-        assert ("run this workflow again" in result.stderr) == bool(expected)
 
 
 def test_a_rollback_is_listed_or_has_a_pull_request(pipeline: Pipeline, tmp_path: Path) -> None:

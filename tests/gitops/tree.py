@@ -53,9 +53,7 @@ FACTS = {
 
 Manifest = dict[str, Any]
 
-_TEMPLATE_ACTION = re.compile(
-    r"\{\{\s*(\.[\w.]+)\s*(?:\|\s*(?:(quote)|trimSuffix \"([^\"]*)\")\s*)?\}\}"
-)
+_TEMPLATE_ACTION = re.compile(r"\{\{\s*(\.[\w.]+)\s*(\|\s*quote\s*)?\}\}")
 
 
 def requires(program: str, hint: str) -> str:
@@ -113,7 +111,7 @@ class Tree:
             value: Any = cluster
             for name in action[1].strip(".").split("."):
                 value = value[name]
-            return json.dumps(value) if action[2] else str(value).removesuffix(action[3] or "")
+            return json.dumps(value) if action[2] else str(value)
 
         def resolve(value: Any) -> Any:
             if isinstance(value, dict):

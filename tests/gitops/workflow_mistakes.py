@@ -329,9 +329,9 @@ MISTAKES = (
     Mistake(
         workflows.promotions_are_checked_by_main,
         PROMOTION,
-        "          persist-credentials: false\n",
-        "",
-        "the check of promotions keeps a token",
+        "          fetch-depth: 0\n",
+        "          fetch-depth: 0\n          persist-credentials: false\n",
+        "the check of promotions cannot fetch",
     ),
     Mistake(
         workflows.promotions_are_checked_by_main,

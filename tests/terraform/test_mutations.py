@@ -366,7 +366,7 @@ MISTAKES = (
                 "values.tf",
                 '"60s"',
                 '"180s"',
-                "a commit must be seen within 70 seconds",
+                "a commit must be seen within two minutes",
             ),
             (
                 "values.tf",
@@ -396,7 +396,7 @@ MISTAKES = (
                 "notifications.tf",
                 "when = local.is_deployed, oncePer = local.synced_revision",
                 'when = local.is_deployed, oncePer = "app.status.sync.revision"',
-                "a deployment must be told once for the commit that was synced",
+                "a deployment must be reported once for the commit that was synced",
             ),
             (
                 "notifications.tf",

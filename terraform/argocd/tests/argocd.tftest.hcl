@@ -244,7 +244,7 @@ run "shows_and_compares_as_the_api_server_does" {
       yamldecode(helm_release.argocd.values[0]).configs.cm["timeout.reconciliation"] == "60s" &&
       yamldecode(helm_release.argocd.values[0]).configs.cm["timeout.reconciliation.jitter"] == "10s"
     )
-    error_message = "a commit must be seen within 70 seconds"
+    error_message = "a commit must be seen within two minutes"
   }
 
   assert {
@@ -355,7 +355,7 @@ run "notifies_a_webhook" {
 
   assert {
     condition     = local.triggers.on-deployed[0].oncePer == "(app.status.operationState?.syncResult?.revision ?? '')"
-    error_message = "a deployment must be told once for the commit that was synced"
+    error_message = "a deployment must be reported once for the commit that was synced"
   }
 
   assert {
