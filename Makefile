@@ -60,7 +60,7 @@ infra-test: $(VENV)/dev  ## Run the tests of Terraform; they don't connect to AW
 infra-apply-test: $(VENV)/dev  ## Apply, upgrade, resize and destroy the infrastructure on a stand-in for AWS, 12 minutes (QUICK=1: 6)
 	$(BIN)/python -m pytest tests/terraform/apply -o addopts= -ra --durations=0 -n 2 --dist loadscope $(if $(QUICK),-m quick) $(ARGS)
 
-e2e: $(VENV)/dev  ## Run the end-to-end tests on a real cluster (as root; 15 minutes the first time, then 6)
+e2e: $(VENV)/dev  ## Run the end-to-end tests on a real cluster (as root; 25 minutes the first time, then 10)
 	@$(BIN)/python -m tests.e2e test $(ARGS)
 
 cluster: $(VENV)/dev  ## Start such a cluster and keep it running
