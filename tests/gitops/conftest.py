@@ -11,7 +11,8 @@ import pytest
 from gitops import overlay
 from tests.aws import Moto, environment
 from tests.github import GitHub
-from tests.gitops.clones import NAME, Remote, git, run
+from tests.gitops.clones import NAME, ROOT, Remote, git, run
+from tests.gitops.workflow_runner import Runner
 
 
 @pytest.fixture
@@ -117,3 +118,11 @@ class Pipeline:
 @pytest.fixture
 def pipeline(remote: Remote, reports: Reports) -> Pipeline:
     return Pipeline(remote, reports)
+
+
+@pytest.fixture
+def runner(tmp_path: Path, remote: Remote) -> Runner:
+    clone = remote.clone("clone")
+    (clone / "pyproject.toml").symlink_to(ROOT / "pyproject.toml")
+    (clone / "src/gitops").symlink_to(ROOT / "src/gitops")
+    return Runner(tmp_path, clone)

@@ -124,6 +124,18 @@ MISTAKES = (
                 "",
                 "does not look at a change of ephemeralContainers",
             ),
+            (
+                IMAGES,
+                "size(variables.refused) == 0",
+                "size(variables.refused) >= 0",
+                "the policy decides by",
+            ),
+            (
+                IMAGES,
+                "!image.startsWith(variables.repository)\n        ||",
+                "!image.startsWith(variables.repository)\n        &&",
+                "the policy refuses only",
+            ),
             (IMAGES, "'^[0-9a-f]{40}$'", "'[0-9a-f]{40}'", "a tag that only contains"),
             (IMAGES, "ecr_registry/game-api:", "ecr_registry/api:", "the policy refuses"),
             (

@@ -153,6 +153,15 @@ def pods_run_only_released_images(tree: Tree) -> Iterator[str]:
     repository = (
         variables["repository"].strip("'").replace("fact:ecr_registry", FACTS["ecr_registry"])
     )
+    refuses_all_others = (
+        "variables.images.filter(image, !image.startsWith(variables.repository) || !image"
+        ".substring(size(variables.repository)).matches('"
+    )
+    if not variables["refused"].startswith(refuses_all_others):
+        yield f"the policy refuses only {variables['refused']}"
+    decisions = [validation["expression"] for validation in spec["validations"]]
+    if decisions != ["size(variables.refused) == 0"]:
+        yield f"the policy decides by {decisions}"
     (pattern,) = re.findall(r"matches\('(.*)'\)", variables["refused"])
     if not pattern.startswith("^") or not pattern.endswith("$"):
         yield f"the policy accepts a tag that only contains {pattern}"
